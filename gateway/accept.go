@@ -1,0 +1,101 @@
+package gateway
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"warren/gateway/poll"
+)
+
+// acceptMost is how many connections are accepted before clients are served
+// again.
+const acceptMost = 64
+
+// accept begins to watch the listening socket.
+func (s *shard) accept() error {
+	if s.stopping || s.accepting {
+		return nil
+	}
+	err := s.poller.AddListener(s.g.lfd, listenerToken)
+	s.accepting = err == nil
+	return err
+}
+
+// rest stops to watch it, until the next tick or for good.
+func (s *shard) rest() {
+	if s.accepting {
+		s.accepting = false
+		_ = s.poller.Remove(s.g.lfd)
+	}
+}
+
+// acceptBurst takes new connections and gives each to the shard that has the
+// fewest. (Left to the kernel, one shard may get all of them.)
+func (s *shard) acceptBurst() {
+	for range acceptMost {
+		if s.g.conns.Load() >= s.g.maxConns {
+			s.g.count.acceptPauses.Add(1)
+			s.rest()
+			return
+		}
+		fd, err := acceptConn(s.g.lfd)
+		switch {
+		case err == nil:
+			s.g.count.accepted.Add(1)
+			s.g.conns.Add(1)
+			to := s.g.leastBusy()
+			to.conns.Add(1) // now, so that a burst spreads
+			if to == s {
+				s.adopt(fd)
+			} else {
+				to.post(note{kind: noteAdopt, fd: fd})
+			}
+		case errors.Is(err, unix.EAGAIN):
+			return
+		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE),
+			errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):
+			// Level-triggered: asking again at once would spin.
+			s.g.count.acceptPauses.Add(1)
+			s.g.log.Debug("out of resources for new connections: accepting rests", "err", err)
+			s.rest()
+			return
+		default:
+			// ECONNABORTED and what the network left in it (accept(2)):
+			// that connection is gone, others may wait.
+			s.g.count.acceptErrors.Add(1)
+		}
+	}
+}
+
+// leastBusy is the shard with the fewest connections.
+func (g *Gateway) leastBusy() *shard {
+	least := g.shards[0]
+	for _, s := range g.shards[1:] {
+		if s.conns.Load() < least.conns.Load() {
+			least = s
+		}
+	}
+	return least
+}
+
+// adopt makes a client of a new connection, which is counted already.
+func (s *shard) adopt(fd int) {
+	if s.stopping {
+		_ = unix.Close(fd)
+		s.countOff()
+		return
+	}
+	c := &client{
+		id:       ConnID(s.g.lastID.Add(1)),
+		fd:       int32(fd),
+		since:    s.now,
+		heard:    s.now,
+		watching: poll.Read,
+	}
+	s.add(c)
+	if err := s.poller.Add(fd, s.token(c), poll.Read); err != nil {
+		s.g.log.Error("cannot watch a new connection", "err", err)
+		s.drop(c, endReset)
+	}
+}

@@ -1,0 +1,98 @@
+package gateway
+
+import (
+	"github.com/gobwas/ws"
+
+	"warren/gateway/framelog"
+	"warren/gateway/poll"
+	"warren/gateway/utf8check"
+)
+
+// state is where a connection is in its life.
+type state uint8
+
+const (
+	reading   state = iota // the request head
+	open                   // a WebSocket
+	closing                // its last bytes are queued; input is read until the peer's close
+	lingering              // all is written and shut; input is discarded until its end
+	gone                   // closed; nobody should hold it any more
+)
+
+// client is one connection. Only its shard touches it. It is small: an idle
+// one owns neither a buffer nor a goroutine.
+type client struct {
+	id       ConnID
+	fd       int32
+	slot     uint32 // in shard.slots
+	index    int32  // in audience.members, or .late
+	state    state
+	late     bool          // in audience.late
+	deaf     bool          // input is discarded: it can't be trusted, or nothing may follow
+	peerDone bool          // the peer's close frame came, or none is awaited
+	peerCode ws.StatusCode // what it said
+	pinged   bool          // a ping is unanswered
+	watching poll.Interest // as the poller knows it
+
+	// Of shard.now.
+	since    uint32 // the state began
+	heard    uint32 // bytes came
+	pingedAt uint32
+
+	channel string // where it publishes; empty is root
+
+	audience *audience // nil before the handshake and once it is let go of
+	in       *inbound  // nil between messages
+	out      *debt     // nil while nothing is owed to it
+	hold     *hold     // nil while it may publish
+}
+
+// inbound is what came of a message, or of a request head, that isn't whole.
+type inbound struct {
+	index   int    // in shard.partials
+	charged int64  // bytes counted in Gateway.inbound
+	head    []byte // bytes of a request head, a frame header or a control frame
+
+	// The data message under way: its payload so far, unmasked, and the frame
+	// it is in.
+	msg        []byte
+	text       bool
+	fragmented bool // more frames will come
+	need       int64
+	mask       [4]byte
+	masked     int // payload bytes of this frame unmasked
+	utf8       utf8check.Validator
+}
+
+// debt is what a client is owed that its socket did not take, in this order:
+// the tail; the pong; its log; the close frame.
+type debt struct {
+	tail   []byte // rest of a frame that is no longer in a log, or never was
+	pong   []byte // the latest only (RFC 6455, 5.5.3)
+	last   []byte // the close frame, or an HTTP answer
+	cursor framelog.Cursor
+	until  int64 // log position to reach before last; if none, noLog
+
+	lag      int64  // bytes, when last checked
+	pressed  bool   // counted in crowd.pressed
+	stalled  bool   // counted in crowd.stalled
+	took     int64  // bytes since windowAt
+	windowAt uint32 // shard.now
+	tookAt   uint32 // shard.now of the last progress
+}
+
+const noLog = -1
+
+// fd numbers fit 32 bits; the poller and unix want int.
+func (c *client) sock() int { return int(c.fd) }
+
+// talking says that its input is frames.
+func (c *client) talking() bool { return c.state == open || c.state == closing }
+
+// wsState is what ws.CheckHeader judges frames by.
+func (c *client) wsState() ws.State {
+	if c.in != nil && c.in.fragmented {
+		return ws.StateServerSide | ws.StateFragmented
+	}
+	return ws.StateServerSide
+}

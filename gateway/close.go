@@ -1,0 +1,226 @@
+package gateway
+
+import (
+	"errors"
+
+	"github.com/gobwas/ws"
+	"golang.org/x/sys/unix"
+
+	"warren/gateway/frame"
+	"warren/gateway/poll"
+)
+
+// Close codes that gobwas/ws has no name for (RFC 6455, 7.4 and the registry).
+const statusTryAgainLater ws.StatusCode = 1013
+
+// Reasons of close frames.
+const (
+	reasonUTF8   = "invalid UTF-8"
+	reasonMemory = "overload: no memory for incomplete messages"
+)
+
+// ending says why a connection is no more, for the counters.
+type ending int
+
+const (
+	endClean   ending = iota // by a closing handshake, or after an HTTP answer
+	endReset                 // reset, or gone without a close frame
+	endDead                  // silent for too long
+	endTimeout               // no whole request head in time
+	endStuck                 // did not finish closing in time
+	endRefused               // not HTTP
+	endHanded                // over to the HTTP server
+	endings
+)
+
+// remainder says what becomes of what the log still has for a client.
+type remainder bool
+
+const (
+	dropLog  remainder = false
+	writeLog remainder = true // as far as it goes now, then close
+)
+
+// shut begins the closing handshake: the frame that was begun is finished, the
+// log is written or dropped, the close frame goes last. Then input is read on
+// until the peer's close frame; its data is still published (RFC 6455, 7.1).
+func (s *shard) shut(c *client, code ws.StatusCode, reason string, rest remainder) {
+	if c.state != open {
+		return
+	}
+	c.state, c.since = closing, s.now
+	s.g.clients.Add(-1)
+	s.g.count.closed(code)
+	a := c.audience
+	if c.out == nil {
+		s.fallBehind(c, 0)
+	}
+	d := c.out
+	d.last = frame.AppendClose(nil, code, reason)
+	if rest == writeLog {
+		d.until = a.channel.log.End()
+	} else {
+		// Let go of the segments: a copy of one frame's rest is enough.
+		if b := d.cursor.Rest(); len(d.tail) == 0 && len(b) > 0 {
+			d.tail = append([]byte(nil), b...)
+		}
+		d.pong = nil
+		s.letGo(c)
+	}
+	s.flush(c)
+}
+
+// fail closes a connection whose input can't be gone on with (RFC 6455, 7.1.7).
+func (s *shard) fail(c *client, code ws.StatusCode, reason string) {
+	c.deaf, c.peerDone = true, true
+	s.release(c)
+	switch {
+	case c.state == reading:
+		s.drop(c, endRefused)
+	case c.state == open:
+		s.g.count.failed.Add(1)
+		if s.g.debug {
+			s.g.log.Debug("connection failed", "peer", peer(c.sock()), "code", int(code), "reason", reason)
+		}
+		s.shut(c, code, reason, dropLog)
+	case c.out == nil: // our close frame has left
+		s.linger(c)
+	}
+}
+
+// peerCloses handles the peer's close frame. Nothing may follow it.
+func (s *shard) peerCloses(c *client, body []byte) {
+	code, err := frame.ParseClose(body)
+	switch {
+	case errors.Is(err, frame.ErrCloseReason):
+		s.fail(c, ws.StatusInvalidFramePayloadData, reasonUTF8)
+		return
+	case err != nil:
+		s.fail(c, ws.StatusProtocolError, err.Error())
+		return
+	}
+	c.deaf, c.peerDone, c.peerCode = true, true, code
+	s.release(c)
+	switch {
+	case c.state == open && c.hold == nil:
+		s.shut(c, code, "", dropLog)
+	case c.state == closing && c.out == nil:
+		s.linger(c)
+	}
+}
+
+// endOfInput handles the peer's FIN.
+func (s *shard) endOfInput(c *client) {
+	if c.state == lingering || c.peerDone && c.out == nil {
+		s.drop(c, endClean)
+		return
+	}
+	s.drop(c, endReset)
+}
+
+// linger shuts our side and waits for the end of the peer's: closing with
+// input unread would reset the connection, and what is on its way with it.
+func (s *shard) linger(c *client) {
+	c.state = lingering
+	s.release(c)
+	if c.hold != nil {
+		c.hold.c, c.hold = nil, nil
+	}
+	_ = unix.Shutdown(c.sock(), unix.SHUT_WR)
+	s.watch(c, poll.Read)
+}
+
+// letGo takes c out of its channel.
+func (s *shard) letGo(c *client) {
+	a := c.audience
+	if a == nil {
+		return
+	}
+	s.ease(c)
+	c.audience = nil
+	if c.late {
+		a.removeLate(c)
+	} else {
+		a.part(c)
+	}
+	s.recount(a)
+	if a.size() == 0 {
+		s.g.detach(a)
+	}
+}
+
+// drop ends a connection at once.
+func (s *shard) drop(c *client, why ending) {
+	s.poller.Forget(c.sock())
+	_ = unix.Close(c.sock())
+	s.leave(c, why)
+}
+
+// leave takes a connection from the shard, whose descriptor is closed or handed
+// on. What it sent and is held is still published.
+func (s *shard) leave(c *client, why ending) {
+	if c.state == open {
+		s.g.clients.Add(-1)
+		s.g.count.closed(ws.StatusAbnormalClosure)
+	}
+	s.letGo(c)
+	s.release(c)
+	if c.hold != nil {
+		c.hold.c, c.hold = nil, nil
+	}
+	c.state = gone
+	slot := &s.slots[c.slot]
+	slot.c = nil
+	slot.gen++
+	s.free = append(s.free, c.slot)
+	s.g.count.ended[why].Add(1)
+	s.countOff()
+}
+
+// countOff counts a connection off.
+func (s *shard) countOff() {
+	s.conns.Add(-1)
+	s.g.conns.Add(-1)
+	s.g.settle()
+}
+
+// reset ends a connection that did not end in time; what it has not taken by
+// now is discarded by the kernel.
+func (s *shard) reset(c *client, why ending) {
+	_ = unix.SetsockoptLinger(c.sock(), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	s.drop(c, why)
+}
+
+// stop closes every client, each with what its log still has for it.
+func (s *shard) stop() {
+	s.stopping = true
+	s.rest()
+	for i := range s.slots {
+		c := s.slots[i].c
+		switch {
+		case c == nil:
+		case c.state == reading:
+			s.drop(c, endRefused)
+		case c.state == open:
+			s.shut(c, ws.StatusGoingAway, "the node stops", writeLog)
+		}
+	}
+}
+
+// end closes what is left when the loop ends.
+func (s *shard) end() {
+	for i := range s.slots {
+		if c := s.slots[i].c; c != nil {
+			s.reset(c, endStuck)
+		}
+	}
+	s.mu.Lock()
+	for _, n := range s.mail {
+		if n.kind == noteAdopt {
+			_ = unix.Close(n.fd)
+			s.countOff()
+		}
+	}
+	s.mail = nil
+	s.mu.Unlock()
+}

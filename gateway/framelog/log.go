@@ -1,0 +1,183 @@
+// Package framelog is an append-only log of encoded frames: one writer
+// appends, any number of readers hold cursors and see whole frames only.
+//
+// The log is a linked list of segments. What no cursor points at any more is
+// garbage: there is no ring, no reference count and no tail to race with.
+package framelog
+
+import (
+	"sort"
+	"sync/atomic"
+)
+
+const (
+	// maxSegment bounds what a cursor pins beyond its own lag, in bytes.
+	maxSegment = 256 << 10
+
+	// minIndex is the bytes of a segment for each entry its index has at
+	// least, so that small frames after large ones don't waste a segment.
+	minIndex = 256
+)
+
+// segment is a run of frames. buf and ends are written by the writer beyond
+// what count publishes, and read by readers below it.
+type segment struct {
+	base  int64    // position in the log of buf[0]
+	buf   []byte   // its length is its capacity
+	ends  []uint32 // where each frame ends in buf
+	small [2]uint32
+	count atomic.Int32 // frames published
+	next  atomic.Pointer[segment]
+}
+
+// size is the bytes published.
+func (s *segment) size() int {
+	n := s.count.Load()
+	if n == 0 {
+		return 0
+	}
+	return int(s.ends[n-1])
+}
+
+// Log is the writer's side. Its methods need one caller at a time. The zero
+// value is not ready: see New.
+type Log struct {
+	tail *segment
+	end  atomic.Int64 // position behind the last frame
+}
+
+// New makes an empty log. It holds no buffer until the first append.
+func New() *Log { return &Log{tail: new(segment)} }
+
+// End is the position behind the last frame, in bytes since the log began.
+// Any goroutine.
+func (l *Log) End() int64 { return l.end.Load() }
+
+// Cursor is a place at the end of the log.
+func (l *Log) Cursor() Cursor { return Cursor{l.tail, l.tail.size()} }
+
+// Sealed says that the log holds no buffer.
+func (l *Log) Sealed() bool { return len(l.tail.buf) == 0 }
+
+// Append adds a frame of size bytes, which encode appends to the empty slice
+// it is given, and publishes it.
+func (l *Log) Append(size int, encode func(dst []byte) []byte) {
+	t := l.tail
+	used, count := t.size(), int(t.count.Load())
+	if used+size > len(t.buf) || count == len(t.ends) {
+		t = l.grow(used, count, size)
+		used, count = 0, 0
+	}
+	encode(t.buf[used : used : used+size])
+	t.ends[count] = uint32(used + size)
+	t.count.Store(int32(count + 1)) // publishes the bytes and their end
+	l.end.Add(int64(size))
+}
+
+// grow links a segment that fits a frame of size bytes. The first is sized to
+// it, later ones double, since most channels are quiet and few are busy.
+func (l *Log) grow(used, count, size int) *segment {
+	bytes := max(size, min(2*len(l.tail.buf), maxSegment))
+	frames := bytes/size + 1
+	if count > 0 {
+		frames = max(frames, bytes/(used/count)+1)
+	}
+	frames = max(frames, bytes/minIndex)
+	s := &segment{base: l.end.Load(), buf: make([]byte, bytes)}
+	if s.ends = s.small[:]; bytes > size {
+		s.ends = make([]uint32, frames)
+	}
+	l.link(s)
+	return s
+}
+
+// Seal ends the last segment, so that it is garbage once all cursors have
+// moved on, to an empty one.
+func (l *Log) Seal() {
+	if !l.Sealed() {
+		l.link(&segment{base: l.end.Load()})
+	}
+}
+
+func (l *Log) link(s *segment) {
+	l.tail.next.Store(s)
+	l.tail = s
+}
+
+// Cursor is a place in a log, owned by its reader. It keeps alive the log from
+// its segment on.
+type Cursor struct {
+	seg *segment
+	off int // bytes into seg
+}
+
+// Pos is the place in bytes since the log began.
+func (c *Cursor) Pos() int64 { return c.seg.base + int64(c.off) }
+
+// Buffered says that the cursor keeps a buffer alive, be it read or not.
+func (c *Cursor) Buffered() bool { return len(c.seg.buf) > 0 }
+
+// Chunk is what can be read at the cursor: whole frames, or the rest of one and
+// whole frames, at most most bytes unless one frame is longer; empty at the end
+// of the log. It never spans segments.
+func (c *Cursor) Chunk(most int) []byte {
+	for {
+		// next before size: a segment with a successor is final.
+		next := c.seg.next.Load()
+		size := c.seg.size()
+		if c.off < size {
+			if size-c.off > most {
+				size = c.cut(c.off + most)
+			}
+			return c.seg.buf[c.off:size]
+		}
+		if next == nil {
+			return nil
+		}
+		c.seg, c.off = next, 0
+	}
+}
+
+// cut is the last frame end at or before off, or the first behind the cursor.
+func (c *Cursor) cut(off int) int {
+	ends := c.seg.ends[:c.seg.count.Load()]
+	if i := search(ends, off+1); i > 0 && int(ends[i-1]) > c.off {
+		return int(ends[i-1])
+	}
+	return int(ends[search(ends, c.off+1)])
+}
+
+// search is the index of the first end at or behind off.
+func search(ends []uint32, off int) int {
+	return sort.Search(len(ends), func(i int) bool { return int(ends[i]) >= off })
+}
+
+// Advance moves the cursor on by n bytes of the last chunk.
+func (c *Cursor) Advance(n int) { c.off += n }
+
+// Rest is what is left of the frame that the cursor is inside of, empty if it
+// is between frames.
+func (c *Cursor) Rest() []byte {
+	ends := c.seg.ends[:c.seg.count.Load()]
+	i := search(ends, c.off)
+	if c.off == 0 || i == len(ends) || int(ends[i]) == c.off {
+		return nil
+	}
+	return c.seg.buf[c.off:ends[i]]
+}
+
+// Frames counts the frames that begin from the cursor on and before position
+// end, which must lie between frames.
+func (c *Cursor) Frames(end int64) int {
+	n := 0
+	for s, off := c.seg, c.off; s != nil && s.base < end; s, off = s.next.Load(), 0 {
+		ends := s.ends[:s.count.Load()]
+		first := 0
+		if off > 0 {
+			first = search(ends, off) + 1 // that one ends here, or began before
+		}
+		last := min(len(ends), search(ends, int(end-s.base))+1)
+		n += max(0, last-first)
+	}
+	return n
+}

@@ -1,0 +1,228 @@
+// Package gateway is the engine of a node: it accepts WebSocket connections,
+// publishes what they send to an Exchange, and delivers what comes from there.
+//
+// A channel has one log of encoded frames, and each client a place in it. To
+// deliver is to write from there to the log's end. Clients are bare descriptors
+// spread over event loops, the shards; nobody else touches them.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"warren/gateway/request"
+)
+
+// Gateway is one node.
+type Gateway struct {
+	// Static after New.
+	o        Options
+	ex       Exchange
+	log      *slog.Logger
+	debug    bool
+	origins  request.Origins
+	began    time.Time
+	pressLag int64 // a quarter of clients.max_lag: from there the source is held back
+	tooBig   string
+
+	// Static after Listen.
+	lfd        int // the listening socket, non-blocking
+	addr       net.Addr
+	maxConns   int64 // descriptors for connections
+	maxClients int64
+
+	// Static after Serve began.
+	shards []*shard
+	plain  *plainServer
+
+	// Any goroutine.
+	crowd    crowd
+	count    counters
+	lastID   atomic.Uint64
+	conns    atomic.Int64 // connections that shards have or will get
+	clients  atomic.Int64 // open WebSockets
+	inbound  atomic.Int64 // bytes against memory.inbound
+	holding  atomic.Int64 // holds whose messages wait for the exchange
+	stopping atomic.Bool
+	quiet    chan struct{} // of capacity 1: conns or holding fell while stopping
+
+	mu       sync.Mutex
+	channels map[string]*channel // guarded by mu; "" is root
+}
+
+// New checks o and makes a gateway; it opens nothing yet.
+func New(o Options, ex Exchange) (*Gateway, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	origins, err := request.ParseOrigins(o.WebSocket.Origins)
+	if err != nil {
+		return nil, err
+	}
+	return &Gateway{
+		o:        o,
+		ex:       ex,
+		log:      o.Logger,
+		debug:    o.Logger.Enabled(context.Background(), slog.LevelDebug),
+		origins:  origins,
+		began:    time.Now(),
+		pressLag: int64(o.Clients.MaxLag / 4),
+		tooBig:   fmt.Sprintf("message over %d bytes", o.WebSocket.MaxMessageSize),
+		lfd:      -1,
+		quiet:    make(chan struct{}, 1),
+		channels: map[string]*channel{},
+	}, nil
+}
+
+// Addr is where Listen bound.
+func (g *Gateway) Addr() net.Addr { return g.addr }
+
+// Hold implements Receiver.
+func (g *Gateway) Hold() <-chan struct{} { return g.crowd.Hold() }
+
+// Ready implements Receiver.
+func (g *Gateway) Ready() {
+	for _, s := range g.shards {
+		s.room.Store(true)
+		s.wake()
+	}
+}
+
+// clock is milliseconds since the gateway began, wrapping after 49 days.
+func (g *Gateway) clock() uint32 { return uint32(time.Since(g.began).Milliseconds()) }
+
+// millis is a duration for comparison with differences of the clock.
+func millis(d time.Duration) int32 { return int32(min(d.Milliseconds(), 1<<30)) }
+
+// retained is what laggards of all shards keep alive of logs. A channel counts
+// once a shard: an upper bound.
+func (g *Gateway) retained() (sum int64) {
+	for _, s := range g.shards {
+		sum += s.retained.Load()
+	}
+	return sum
+}
+
+// settle tells a stop that conns or holding may have become zero.
+func (g *Gateway) settle() {
+	if !g.stopping.Load() {
+		return
+	}
+	select {
+	case g.quiet <- struct{}{}:
+	default:
+	}
+}
+
+// Serve runs the exchange, the shards and the HTTP server until ctx ends.
+// Then it stops in order: not ready, no new connections, every client closed
+// with 1001 after what its log still holds for it, the exchange flushed, each
+// within the close timeout and some. It returns nil, or why it could not go on.
+// It is called once, after Listen.
+func (g *Gateway) Serve(ctx context.Context) error {
+	if g.lfd < 0 {
+		return errNotListening
+	}
+	defer unix.Close(g.lfd)
+	if err := g.openShards(); err != nil {
+		return err
+	}
+	defer g.closePollers()
+	g.plain = newPlainServer(g)
+
+	failed := make(chan error, len(g.shards)+2) // room for all: nobody blocks
+	var loops, exchange sync.WaitGroup
+	for _, s := range g.shards {
+		loops.Go(func() { report(failed, s.run()) })
+	}
+	loops.Go(func() { report(failed, g.plain.serve()) })
+	// The exchange must outlive the clients: their last messages go through it.
+	exCtx, endExchange := context.WithCancel(context.WithoutCancel(ctx))
+	defer endExchange()
+	exchange.Go(func() {
+		if err := g.ex.Run(exCtx, g); err != nil {
+			report(failed, fmt.Errorf("exchange: %w", err))
+		}
+	})
+	watchCtx, endWatch := context.WithCancel(ctx)
+	loops.Go(func() { g.watch(watchCtx) })
+
+	var err error
+	select {
+	case <-ctx.Done():
+		g.drain()
+	case err = <-failed:
+		g.stopping.Store(true)
+	}
+	endWatch()
+	endExchange()
+	exchange.Wait()
+	g.plain.close()
+	for _, s := range g.shards {
+		s.post(note{kind: noteExit})
+	}
+	loops.Wait()
+	return err
+}
+
+func report(failed chan<- error, err error) {
+	if err != nil {
+		failed <- err
+	}
+}
+
+// drain closes the clients and lets what they sent reach the exchange.
+func (g *Gateway) drain() {
+	g.log.Info("stopping: closing clients", "clients", g.clients.Load())
+	g.stopping.Store(true)
+	for _, s := range g.shards {
+		s.post(note{kind: noteStop})
+	}
+	// The shards reset who doesn't close in time; a second for them to do so.
+	deadline := time.NewTimer(g.o.Clients.CloseTimeout + time.Second)
+	defer deadline.Stop()
+	for g.conns.Load() > 0 || g.holding.Load() > 0 {
+		select {
+		case <-g.quiet:
+			continue
+		case <-deadline.C:
+			g.log.Warn("stopping: time is up", "connections", g.conns.Load(), "clients with unpublished messages", g.holding.Load())
+		}
+		break
+	}
+	g.plain.shutdown(g.o.Clients.CloseTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), g.o.Clients.CloseTimeout)
+	defer cancel()
+	if err := g.ex.Flush(ctx); err != nil {
+		g.log.Warn("stopping: not all messages reached the exchange", "err", err)
+	}
+}
+
+func (g *Gateway) openShards() error {
+	for range g.o.Shards {
+		s, err := newShard(g)
+		if err != nil {
+			g.closePollers()
+			return err
+		}
+		g.shards = append(g.shards, s)
+	}
+	return nil
+}
+
+func (g *Gateway) closePollers() {
+	for _, s := range g.shards {
+		_ = s.poller.Close()
+	}
+}
+
+var errNotListening = errors.New("gateway: Serve before Listen")

@@ -1,0 +1,162 @@
+package gateway
+
+import (
+	"github.com/gobwas/ws"
+	"golang.org/x/sys/unix"
+
+	"warren/gateway/request"
+)
+
+// handshaker answers opening handshakes over memory, with what it needs kept
+// between them.
+type handshaker struct {
+	upgrader ws.Upgrader
+	in, out  []byte // left to read; written
+}
+
+func (h *handshaker) init(s *shard) {
+	h.out = make([]byte, 0, len(s.scratch))
+	h.upgrader = ws.Upgrader{
+		ReadBufferSize: request.MaxHead, // the longest line
+		Header:         ws.HandshakeHeaderString("Server: warren\r\n"),
+	}
+}
+
+// Read implements io.Reader for the upgrader: the head and nothing behind it.
+func (h *handshaker) Read(p []byte) (int, error) {
+	n := copy(p, h.in)
+	h.in = h.in[n:]
+	return n, nil
+}
+
+// Write implements io.Writer for the upgrader.
+func (h *handshaker) Write(p []byte) (int, error) {
+	h.out = append(h.out, p...)
+	return len(p), nil
+}
+
+// head takes bytes of a request head. Once it is whole it becomes a WebSocket,
+// a refusal, or a request for the HTTP server.
+func (s *shard) head(c *client, b []byte) {
+	if c.in == nil && !request.Plausible(b[0]) {
+		s.g.count.notHTTP.Add(1)
+		s.g.debugRefused(c, "not HTTP")
+		s.drop(c, endRefused)
+		return
+	}
+	searched := 0
+	if c.in != nil {
+		searched = len(c.in.head)
+		if !s.charge(c, len(b)) {
+			s.refuse(c, request.ErrFull)
+			return
+		}
+		c.in.head = append(c.in.head, b...)
+		b = c.in.head
+	}
+	n := request.End(b, searched)
+	switch {
+	case n > request.MaxHead, n == 0 && len(b) >= request.MaxHead:
+		s.refuse(c, request.ErrTooLarge)
+		return
+	case n == 0:
+		if c.in == nil {
+			if !s.charge(c, len(b)) {
+				s.refuse(c, request.ErrFull)
+				return
+			}
+			c.in.head = append(c.in.head, b...)
+		}
+		return
+	}
+	head, refusal := request.Parse(b[:n])
+	switch {
+	case refusal != nil:
+		s.refuse(c, refusal)
+	case !head.WebSocket:
+		s.handOver(c, b)
+	default:
+		s.upgrade(c, head, b[:n], b[n:])
+	}
+}
+
+// upgrade makes c a WebSocket of its channel, or refuses. rest is what came
+// behind the head: its first frames.
+func (s *shard) upgrade(c *client, head request.Head, raw, rest []byte) {
+	name, where := request.Channel(head.Path, s.g.o.WebSocket.Path)
+	switch {
+	case where == request.Elsewhere:
+		s.refuse(c, request.ErrPath)
+		return
+	case where == request.Named && !request.ValidChannel(name):
+		s.refuse(c, request.ErrChannel)
+		return
+	case !s.g.origins.Allow(head.Origin, head.Host):
+		s.refuse(c, request.ErrOrigin)
+		return
+	case s.stopping:
+		s.refuse(c, request.ErrStopping)
+		return
+	case s.g.clients.Add(1) > s.g.maxClients:
+		s.g.clients.Add(-1)
+		s.refuse(c, request.ErrFull)
+		return
+	}
+	h := &s.shake
+	h.in, h.out = raw, h.out[:0]
+	if _, err := h.upgrader.Upgrade(h); err != nil {
+		// request.Parse is the stricter one; still, its word is final.
+		s.g.clients.Add(-1)
+		s.g.debugRefused(c, err.Error())
+		s.answer(c, h.out)
+		return
+	}
+	s.release(c) // raw and rest live on in our hands
+	s.g.count.upgraded.Add(1)
+	c.state, c.since = open, s.now
+	// In the log before the 101 leaves: whoever has the 101 misses nothing
+	// that is delivered from then on.
+	a := s.g.attach(name, s)
+	c.audience, c.channel = a, a.channel.name
+	a.join(c)
+	s.recount(a)
+	s.send(c, h.out)
+	if c.state == open && len(rest) > 0 {
+		s.input(c, rest)
+	}
+}
+
+// refuse answers with an error and closes.
+func (s *shard) refuse(c *client, e *request.Error) {
+	s.g.count.refused(e.Status)
+	s.g.debugRefused(c, e.Error())
+	s.answer(c, e.Append(s.scratch[:0]))
+}
+
+// answer sends a last HTTP response and closes in order, so that it isn't lost
+// to a reset by input that nobody reads.
+func (s *shard) answer(c *client, response []byte) {
+	s.release(c)
+	c.state, c.since = closing, s.now
+	c.deaf, c.peerDone = true, true
+	s.g.count.answered.Add(1)
+	c.out = &debt{until: noLog, last: append([]byte(nil), response...)}
+	s.flush(c)
+}
+
+// debugRefused writes one line for whoever looks for the reason.
+func (g *Gateway) debugRefused(c *client, why string) {
+	if !g.debug {
+		return
+	}
+	g.log.Debug("connection refused", "peer", peer(c.sock()), "reason", why)
+}
+
+// peer is the address at the other end.
+func peer(fd int) string {
+	sa, err := unix.Getpeername(fd)
+	if err != nil {
+		return "unknown"
+	}
+	return sockaddr(sa)
+}

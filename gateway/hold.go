@@ -1,0 +1,127 @@
+package gateway
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/gobwas/ws"
+)
+
+// holdSlack is what a client that is held back may send beyond the message
+// that was refused, so that its pings are seen.
+const holdSlack = 4 << 10
+
+// hold is what a client sent that the exchange would not take yet, in order.
+// It outlives its connection: a message that was read is not lost because its
+// sender left.
+type hold struct {
+	c       *client // nil once its connection is gone
+	id      ConnID
+	channel string
+	charged int64
+	first   int    // size of the message that began it
+	buf     []byte // records: a byte, 1 for text; the length in 4; the payload
+	off     int    // records published
+}
+
+// full says that its client is read from no more. What was read at once with
+// the refused message is kept beyond that.
+func (h *hold) full() bool { return len(h.buf)-h.off+h.partial() >= h.first+holdSlack }
+
+func (h *hold) partial() int {
+	if h.c == nil || h.c.in == nil {
+		return 0
+	}
+	return len(h.c.in.msg)
+}
+
+// publish hands a message to the exchange, or holds it.
+func (s *shard) publish(c *client, text bool, payload []byte) {
+	s.g.count.received.Add(1)
+	// Others wait already: first in, first out.
+	if len(s.holds) == 0 {
+		err := s.g.ex.Publish(Message{Channel: c.channel, Payload: payload, Text: text, Client: c.id})
+		switch {
+		case err == nil:
+			return
+		case !errors.Is(err, ErrBusy):
+			s.publishFailed(err)
+			s.fail(c, ws.StatusInternalServerError, "message not accepted")
+			return
+		}
+	}
+	s.holdBack(c, text, payload)
+}
+
+func (s *shard) publishFailed(err error) {
+	s.g.count.publishErrors.Add(1)
+	s.g.log.Error("a client's message was refused by the exchange", "err", err)
+}
+
+func (s *shard) holdBack(c *client, text bool, payload []byte) {
+	size := int64(len(payload) + holdRecord)
+	if s.g.inbound.Add(size) > s.g.o.Memory.Inbound {
+		s.g.inbound.Add(-size)
+		s.g.count.inboundFull.Add(1)
+		s.fail(c, statusTryAgainLater, reasonMemory)
+		return
+	}
+	h := c.hold
+	if h == nil {
+		h = &hold{c: c, id: c.id, channel: c.channel, first: len(payload)}
+		c.hold = h
+		s.holds = append(s.holds, h)
+		s.g.holding.Add(1)
+		s.g.count.held.Add(1)
+	}
+	h.charged += size
+	kind := byte(0)
+	if text {
+		kind = 1
+	}
+	h.buf = append(h.buf, kind)
+	h.buf = binary.BigEndian.AppendUint32(h.buf, uint32(len(payload)))
+	h.buf = append(h.buf, payload...)
+}
+
+const holdRecord = 5
+
+// publishHeld goes on where the exchange was busy.
+func (s *shard) publishHeld() {
+	for len(s.holds) > 0 {
+		h := s.holds[0]
+		for h.off < len(h.buf) {
+			b := h.buf[h.off:]
+			size := int(binary.BigEndian.Uint32(b[1:]))
+			payload := b[holdRecord : holdRecord+size]
+			err := s.g.ex.Publish(Message{Channel: h.channel, Payload: payload, Text: b[0] == 1, Client: h.id})
+			if errors.Is(err, ErrBusy) {
+				return
+			}
+			if err != nil {
+				s.publishFailed(err)
+			}
+			h.off += holdRecord + size
+		}
+		s.holds[0] = nil
+		s.holds = s.holds[1:]
+		s.g.inbound.Add(-h.charged)
+		s.g.holding.Add(-1)
+		if c := h.c; c != nil {
+			c.hold = nil
+			c.heard = s.now // it could not be heard
+			s.resume(c)
+		}
+	}
+	s.holds = nil // give back what it grew to
+	s.g.settle()
+}
+
+// resume reads on from a client that was held back.
+func (s *shard) resume(c *client) {
+	if c.peerDone && c.state == open {
+		s.shut(c, c.peerCode, "", dropLog) // its close frame waited behind its data
+		return
+	}
+	s.rewatch(c)
+}

@@ -1,0 +1,96 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// reserveFDs are descriptors that clients may not take: for the exchange,
+	// the HTTP server, pollers, logs.
+	reserveFDs = 256
+
+	// spareConns are connections beyond the clients, so that refusals can be
+	// answered and health checks served by a full node.
+	spareConns = 64
+
+	// unsentBytes bounds what a socket buffers beyond what it has sent.
+	unsentBytes = 64 << 10
+)
+
+// Listen binds addr ("host:port"; port 0 takes a free one). Connections wait
+// until Serve runs.
+func (g *Gateway) Listen(addr string) error {
+	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		var err error
+		if e := raw.Control(func(fd uintptr) { err = setOptions(int(fd)) }); e != nil {
+			return e
+		}
+		return err
+	}}
+	lc.SetMultipathTCP(false)
+	l, err := lc.Listen(context.Background(), "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	defer l.Close() // the duplicate listens on
+	raw, err := l.(*net.TCPListener).SyscallConn()
+	if err == nil {
+		if e := raw.Control(func(fd uintptr) {
+			g.lfd, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
+		}); e != nil {
+			err = e
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	g.addr = l.Addr()
+	return g.sizeUp()
+}
+
+// setOptions prepares the listening socket; connections inherit its options.
+func setOptions(fd int) error {
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+		return fmt.Errorf("set TCP_NODELAY: %w", err)
+	}
+	return setUnsent(fd, unsentBytes)
+}
+
+// sizeUp bounds connections by the descriptors that the process may have.
+func (g *Gateway) sizeUp() error {
+	var lim unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+		return fmt.Errorf("read the limit of open files: %w", err)
+	}
+	files := min(int64(lim.Cur), 1<<31-1)
+	if files < 0 {
+		files = 1<<31 - 1 // "unlimited", where it is signed
+	}
+	g.maxConns = files - min(reserveFDs, files/4)
+	g.maxClients = g.maxConns - min(spareConns, g.maxConns/4)
+	if most := int64(g.o.Clients.Max); most > 0 {
+		if most > g.maxClients {
+			g.log.Warn("the limit of open files allows fewer clients than clients.max",
+				"limit", files, "clients", g.maxClients, "clients.max", most)
+		}
+		g.maxClients = min(most, g.maxClients)
+	}
+	return nil
+}
+
+// sockaddr is the printed form of a TCP address.
+func sockaddr(sa unix.Sockaddr) string {
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port)).String()
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port)).String()
+	}
+	return "unknown"
+}

@@ -1,0 +1,103 @@
+package gateway
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"time"
+)
+
+// Options configures a Gateway. Sizes are bytes; every zero stands for the
+// default named beside it.
+type Options struct {
+	WebSocket WebSocketOptions
+	Clients   ClientOptions
+	Memory    MemoryOptions
+
+	// Shards is the number of event loops; runtime.NumCPU().
+	Shards int
+
+	// Page answers plain requests for "/" and for WebSocket.Path; a 404.
+	Page http.Handler
+
+	// Logger; one that discards.
+	Logger *slog.Logger
+}
+
+// WebSocketOptions is what clients may ask for and send.
+type WebSocketOptions struct {
+	Path             string        // of root; channels lie below it; "/ws"
+	ReadOnly         bool          // refuse what clients send (1008)
+	MaxMessageSize   int           // from a client, fragments joined; 64 KiB
+	MaxDeliverSize   int           // to clients; a quarter of Clients.MaxLag
+	HandshakeTimeout time.Duration // from accept to a whole head; 5 s
+	PingInterval     time.Duration // of silence before a ping; 25 s
+	PongTimeout      time.Duration // of silence after a ping; 10 s
+
+	// Origins that may connect besides the page's own host, as
+	// "scheme://host[:port]"; "*" allows all. Requests without an Origin
+	// don't come from a page and are allowed (RFC 6455, 10.2).
+	Origins []string
+}
+
+// SlowPolicy says what happens to a client whose lag passes MaxLag.
+type SlowPolicy int
+
+const (
+	SlowClose SlowPolicy = iota // close it with 1013
+	SlowSkip                    // move its cursor to the end of its log
+)
+
+// ClientOptions bounds the clients.
+type ClientOptions struct {
+	Max          int           // connections, on the node; what the descriptors allow
+	MaxLag       int           // bytes a client may be behind; 1 MiB
+	Slow         SlowPolicy    // what happens then
+	CloseTimeout time.Duration // from the close frame to a reset; 5 s
+}
+
+// MemoryOptions bounds the sums over all clients and channels of a node.
+type MemoryOptions struct {
+	Logs    int64 // what laggards keep alive of the logs; 256 MiB
+	Inbound int64 // incomplete and held messages; 64 MiB
+}
+
+// withDefaults fills the zeros in and refuses what can't work.
+func (o Options) withDefaults() (Options, error) {
+	ws, cl, mem := &o.WebSocket, &o.Clients, &o.Memory
+	setDefault(&ws.Path, "/ws")
+	setDefault(&ws.MaxMessageSize, 64<<10)
+	setDefault(&ws.HandshakeTimeout, 5*time.Second)
+	setDefault(&ws.PingInterval, 25*time.Second)
+	setDefault(&ws.PongTimeout, 10*time.Second)
+	setDefault(&cl.MaxLag, 1<<20)
+	setDefault(&cl.CloseTimeout, 5*time.Second)
+	setDefault(&mem.Logs, 256<<20)
+	setDefault(&mem.Inbound, 64<<20)
+	setDefault(&ws.MaxDeliverSize, cl.MaxLag/4)
+	setDefault(&o.Shards, runtime.NumCPU())
+	if o.Page == nil {
+		o.Page = http.NotFoundHandler()
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	switch {
+	case ws.Path[0] != '/' || len(ws.Path) < 2 || ws.Path[len(ws.Path)-1] == '/':
+		return o, fmt.Errorf("websocket path %q: must begin with / and go on, without / at its end", ws.Path)
+	case ws.MaxMessageSize < 0 || cl.MaxLag < 0 || cl.Max < 0 || o.Shards < 0:
+		return o, fmt.Errorf("negative size or count in %+v", o)
+	case ws.MaxDeliverSize > cl.MaxLag/4:
+		// One message may not make a client slow.
+		return o, fmt.Errorf("max deliver size %d: must be at most a quarter of max lag %d", ws.MaxDeliverSize, cl.MaxLag)
+	}
+	return o, nil
+}
+
+func setDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}

@@ -1,0 +1,154 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"warren/gateway/request"
+)
+
+const (
+	// maxPlain is how many requests the HTTP server has at once; beyond, 503.
+	maxPlain = 256
+
+	// plainTimeout bounds each of its reads and writes.
+	plainTimeout = 10 * time.Second
+)
+
+// plainServer answers what doesn't ask for a WebSocket: net/http, given
+// connections by the shards, one request each. (A proxy may send an Upgrade on
+// a kept connection, which would be lost on this side.)
+type plainServer struct {
+	http  *http.Server
+	conns chan net.Conn
+	addr  net.Addr
+	once  sync.Once
+	done  chan struct{}
+	busy  atomic.Int64
+}
+
+func newPlainServer(g *Gateway) *plainServer {
+	p := &plainServer{conns: make(chan net.Conn, maxPlain), addr: g.addr, done: make(chan struct{})}
+	p.http = &http.Server{
+		Handler:           g.routes(),
+		ReadHeaderTimeout: plainTimeout,
+		ReadTimeout:       plainTimeout,
+		WriteTimeout:      plainTimeout,
+		MaxHeaderBytes:    request.MaxHead,
+		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
+	}
+	p.http.SetKeepAlivesEnabled(false)
+	return p
+}
+
+func (p *plainServer) serve() error {
+	if err := p.http.Serve(p); err != http.ErrServerClosed {
+		return err
+	}
+	return nil
+}
+
+// Accept implements net.Listener.
+func (p *plainServer) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Addr implements net.Listener.
+func (p *plainServer) Addr() net.Addr { return p.addr }
+
+// Close implements net.Listener.
+func (p *plainServer) Close() error {
+	p.once.Do(func() { close(p.done) })
+	return nil
+}
+
+// shutdown waits for requests under way.
+func (p *plainServer) shutdown(timeout time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	_ = p.http.Shutdown(ctx) // what is left, close ends
+}
+
+// close ends all of them.
+func (p *plainServer) close() {
+	_ = p.http.Close()
+	for {
+		select {
+		case c := <-p.conns:
+			_ = c.Close()
+		default:
+			return
+		}
+	}
+}
+
+// take gives a connection to the server; false if it has enough. pre is what
+// has been read from it.
+func (p *plainServer) take(fd int, pre []byte) bool {
+	if p.busy.Add(1) > maxPlain {
+		p.busy.Add(-1)
+		return false
+	}
+	// FileConn duplicates the descriptor; the file owns the first.
+	f := os.NewFile(uintptr(fd), "tcp")
+	conn, err := net.FileConn(f)
+	_ = f.Close()
+	if err != nil {
+		p.busy.Add(-1)
+		return true // it is closed, which is all that can be said to it
+	}
+	p.conns <- &plainConn{Conn: conn, server: p, pre: pre}
+	return true
+}
+
+// plainConn reads what the shard has read, then the connection.
+type plainConn struct {
+	net.Conn
+	server *plainServer
+	pre    []byte
+	once   sync.Once
+}
+
+func (c *plainConn) Read(b []byte) (int, error) {
+	if len(c.pre) > 0 {
+		n := copy(b, c.pre)
+		c.pre = c.pre[n:]
+		return n, nil
+	}
+	return c.Conn.Read(b)
+}
+
+func (c *plainConn) Close() error {
+	c.once.Do(func() { c.server.busy.Add(-1) })
+	return c.Conn.Close()
+}
+
+// handOver moves a connection that doesn't ask for a WebSocket to the HTTP
+// server. b is what was read of it.
+func (s *shard) handOver(c *client, b []byte) {
+	if s.g.plain.busy.Load() >= maxPlain {
+		s.refuse(c, request.ErrFull)
+		return
+	}
+	pre := append([]byte(nil), b...)
+	fd := c.sock()
+	// The poller must forget it: the duplicate would keep it watched.
+	_ = s.poller.Remove(fd)
+	s.leave(c, endHanded)
+	if !s.g.plain.take(fd, pre) {
+		_ = unix.Close(fd)
+	}
+}

@@ -1,0 +1,272 @@
+package gateway
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"warren/gateway/poll"
+)
+
+const (
+	// pollBatch is how many events are taken at once.
+	pollBatch = 256
+
+	// sweepWrites is how many deliveries are written before the poller is
+	// asked again, so that pings and new clients don't wait for a large round.
+	sweepWrites = 256
+
+	// tickEvery is the clock for deadlines, pings and clearing up.
+	tickEvery = 100 * time.Millisecond
+
+	// readBuffer is shared by all clients of a shard.
+	readBuffer = 64 << 10
+)
+
+// listenerToken names the listening socket; client tokens have a slot below.
+const listenerToken = 1<<32 - 1
+
+// shard is one event loop and the clients it owns.
+type shard struct {
+	g      *Gateway     // static
+	poller *poll.Poller // owned by run, but for Wake
+
+	// Any goroutine.
+	sleeping atomic.Bool  // in the poller, or about to be: wake it
+	room     atomic.Bool  // the exchange has room again
+	conns    atomic.Int64 // connections, and those on their way here
+	retained atomic.Int64 // bytes of logs that laggards keep alive
+
+	mu    sync.Mutex
+	mail  []note      // guarded by mu
+	dirty []*audience // guarded by mu
+
+	// Owned by run.
+	now        uint32 // milliseconds since the gateway began; wraps after 49 days
+	slots      []slot
+	free       []uint32 // slots
+	events     []poll.Event
+	notes      []note
+	work       workQueue
+	fresh      []*audience
+	audiences  []*audience
+	latecomers map[*audience]struct{} // with late clients
+	partials   []*client              // with inbound
+	holds      []*hold                // first in, first out
+	nextTick   uint32
+	tickSlot   int  // the next to visit
+	tickAud    int  // the next to visit
+	accepting  bool // the listener is in the poller
+	stopping   bool
+	done       bool
+	shake      handshaker
+	buf        [readBuffer]byte
+	scratch    [1024]byte // small output
+}
+
+// slot is a place for a client. The generation tells apart those that had it.
+type slot struct {
+	gen uint32
+	c   *client
+}
+
+// note asks a shard for something.
+type note struct {
+	kind noteKind
+	fd   int // noteAdopt
+}
+
+type noteKind uint8
+
+const (
+	noteAdopt noteKind = iota // own this new connection
+	noteStop                  // close every client, take no more
+	noteExit                  // end
+)
+
+func newShard(g *Gateway) (*shard, error) {
+	p, err := poll.New(pollBatch)
+	if err != nil {
+		return nil, fmt.Errorf("open a poller: %w", err)
+	}
+	s := &shard{g: g, poller: p, latecomers: map[*audience]struct{}{}}
+	s.shake.init(s)
+	return s, nil
+}
+
+// run is the event loop. Its parts never block, but for the poller.
+func (s *shard) run() error {
+	defer s.end()
+	s.now = s.g.clock()
+	s.nextTick = s.now
+	if err := s.accept(); err != nil {
+		return err
+	}
+	for !s.done {
+		if err := s.poll(); err != nil {
+			return err
+		}
+		s.readMail()
+		if s.room.Swap(false) {
+			s.publishHeld()
+		}
+		s.sweep(sweepWrites)
+		if int32(s.now-s.nextTick) >= 0 {
+			s.tick()
+			s.nextTick = s.now + uint32(tickEvery.Milliseconds())
+		}
+	}
+	return nil
+}
+
+// poll waits for events, or until there is other work, and handles them.
+func (s *shard) poll() error {
+	wait := s.patience()
+	if wait != 0 {
+		s.sleeping.Store(true)
+		if s.hasMail() {
+			wait = 0
+		}
+	}
+	var err error
+	s.events, err = s.poller.Wait(s.events[:0], wait)
+	s.sleeping.Store(false)
+	s.now = s.g.clock()
+	if err != nil {
+		return fmt.Errorf("shard: %w", err)
+	}
+	for _, e := range s.events {
+		s.handle(e)
+	}
+	return nil
+}
+
+// patience is how long to wait for events, in milliseconds, -1 for ever.
+func (s *shard) patience() int {
+	switch {
+	case !s.work.empty():
+		return 0
+	case s.conns.Load() == 0 && (s.accepting || s.stopping):
+		return -1 // nothing that a tick would see to
+	}
+	return max(0, int(int32(s.nextTick-s.now)))
+}
+
+func (s *shard) handle(e poll.Event) {
+	if e.Token == listenerToken {
+		s.acceptBurst()
+		return
+	}
+	slot := &s.slots[uint32(e.Token)]
+	if slot.c == nil || slot.gen != uint32(e.Token>>32) {
+		return // of a connection that is gone
+	}
+	c := slot.c
+	if e.Hangup && c.watching&poll.Read == 0 {
+		s.drop(c, endReset)
+		return
+	}
+	if e.Readable || e.Hangup {
+		s.read(c)
+		if slot.c != c {
+			return
+		}
+	}
+	if e.Writable && c.out != nil {
+		s.flush(c)
+	}
+}
+
+// notify says that a's log has grown. Called by whoever appended.
+func (s *shard) notify(a *audience) {
+	if a.dirty.Swap(true) {
+		return
+	}
+	s.mu.Lock()
+	s.dirty = append(s.dirty, a)
+	s.mu.Unlock()
+	s.wake()
+}
+
+// post leaves a note. Any goroutine.
+func (s *shard) post(n note) {
+	s.mu.Lock()
+	s.mail = append(s.mail, n)
+	s.mu.Unlock()
+	s.wake()
+}
+
+func (s *shard) wake() {
+	if s.sleeping.Load() && s.sleeping.CompareAndSwap(true, false) {
+		s.poller.Wake()
+	}
+}
+
+func (s *shard) hasMail() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.mail) > 0 || len(s.dirty) > 0 || s.room.Load()
+}
+
+// readMail takes in what others left.
+func (s *shard) readMail() {
+	s.mu.Lock()
+	s.mail, s.notes = s.notes[:0], s.mail
+	s.dirty, s.fresh = s.fresh[:0], s.dirty
+	s.mu.Unlock()
+	for _, a := range s.fresh {
+		s.work.push(a)
+	}
+	clear(s.fresh) // don't pin audiences that end
+	for _, n := range s.notes {
+		switch n.kind {
+		case noteAdopt:
+			s.adopt(n.fd)
+		case noteStop:
+			s.stop()
+		case noteExit:
+			s.done = true
+		}
+	}
+}
+
+// add gives c a slot.
+func (s *shard) add(c *client) {
+	if n := len(s.free); n > 0 {
+		c.slot = s.free[n-1]
+		s.free = s.free[:n-1]
+	} else {
+		c.slot = uint32(len(s.slots))
+		s.slots = append(s.slots, slot{})
+	}
+	s.slots[c.slot].c = c
+}
+
+func (s *shard) token(c *client) uint64 {
+	return uint64(s.slots[c.slot].gen)<<32 | uint64(c.slot)
+}
+
+// watch tells the poller what to wait for on behalf of c.
+func (s *shard) watch(c *client, in poll.Interest) {
+	if c.watching == in {
+		return
+	}
+	c.watching = in
+	if err := s.poller.Modify(c.sock(), s.token(c), in); err != nil {
+		// Can't happen to a descriptor we own; without events it would hang.
+		s.g.log.Error("cannot watch a connection", "err", err)
+	}
+}
+
+// rewatch derives the interest from the client's state.
+func (s *shard) rewatch(c *client) {
+	var in poll.Interest
+	if c.hold == nil || !c.hold.full() {
+		in |= poll.Read
+	}
+	if c.out != nil {
+		in |= poll.Write
+	}
+	s.watch(c, in)
+}

@@ -1,0 +1,145 @@
+package gateway
+
+import (
+	"github.com/gobwas/ws"
+
+	"warren/gateway/frame"
+)
+
+// visitIn is the number of ticks in which every client is visited once, so that
+// pings of many clients don't leave in one burst.
+const visitIn = 5
+
+// tick looks after time: deadlines, pings, quiet channels, lags.
+func (s *shard) tick() {
+	if err := s.accept(); err != nil {
+		s.g.log.Error("cannot accept connections", "err", err)
+	}
+	for range len(s.slots)/visitIn + 1 {
+		if s.tickSlot >= len(s.slots) {
+			s.tickSlot = 0
+			break
+		}
+		if c := s.slots[s.tickSlot].c; c != nil {
+			s.visit(c)
+		}
+		s.tickSlot++
+	}
+	for range len(s.audiences)/visitIn + 1 {
+		if s.tickAud >= len(s.audiences) {
+			s.tickAud = 0
+			break
+		}
+		s.visitAudience(s.audiences[s.tickAud])
+		s.tickAud++
+	}
+	s.visitLate()
+}
+
+// visit checks c's deadlines.
+func (s *shard) visit(c *client) {
+	o := &s.g.o
+	inState := int32(s.now - c.since)
+	switch c.state {
+	case reading:
+		if inState > millis(o.WebSocket.HandshakeTimeout) {
+			s.reset(c, endTimeout)
+		}
+	case closing, lingering:
+		if inState > millis(o.Clients.CloseTimeout) {
+			s.reset(c, endStuck)
+		}
+	case open:
+		s.visitOpen(c)
+	}
+}
+
+// visitOpen pings a silent client, and gives up one that stays silent. Bytes
+// from the peer are signs of life; so is taking bytes after its socket was
+// full. (A write into an empty socket proves nothing: a dead host's kernel
+// buffer takes those for minutes.)
+func (s *shard) visitOpen(c *client) {
+	if c.hold != nil || c.peerDone {
+		return // it isn't read from: silence means nothing
+	}
+	o := &s.g.o.WebSocket
+	alive := c.heard
+	if c.out != nil && int32(c.out.tookAt-alive) > 0 {
+		alive = c.out.tookAt
+	}
+	if c.pinged {
+		if int32(alive-c.pingedAt) > 0 {
+			c.pingedAt = alive
+		}
+		if int32(s.now-c.pingedAt) > millis(o.PongTimeout) {
+			s.reset(c, endDead)
+		}
+		return
+	}
+	// Up to a quarter earlier, by slot: clients that were heard together need
+	// not be pinged together.
+	interval := millis(o.PingInterval)
+	early := int32(c.slot%64) * (interval / 4) / 64
+	if int32(s.now-alive) < interval-early {
+		return
+	}
+	c.pinged, c.pingedAt = true, s.now
+	s.g.count.pings.Add(1)
+	if c.out == nil {
+		s.send(c, frame.Append(s.scratch[:0], ws.OpPing, nil))
+	}
+	// Else its socket is full: what it takes is the sign that is waited for.
+}
+
+// visitAudience clears up after a channel that fell quiet.
+func (s *shard) visitAudience(a *audience) {
+	if a.active && int32(s.now-a.lastData) > activeMillis {
+		a.active = false
+		s.recount(a)
+	}
+	pos := a.cursor.Pos()
+	if pos == a.visited && pos == a.channel.log.End() && a.cursor.Buffered() {
+		s.g.seal(a.channel)
+	}
+	a.visited = pos
+}
+
+// visitLate checks those that are late, and the sum of what they keep alive.
+func (s *shard) visitLate() {
+	var retained int64
+	for a := range s.latecomers {
+		s.checkLags(a)
+		var most int64
+		for _, c := range a.late {
+			s.progress(c)
+			most = max(most, c.out.lag)
+		}
+		retained += most
+	}
+	s.retained.Store(retained)
+	if total := s.g.retained(); total > s.g.o.Memory.Logs && retained > 0 {
+		s.shed(total - s.g.o.Memory.Logs)
+	}
+	s.g.crowd.judge()
+}
+
+// shed closes the worst laggards until so many bytes are free, or nobody here
+// lags: memory.logs is the sum over a node.
+func (s *shard) shed(bytes int64) {
+	for bytes > 0 {
+		var worst *client
+		for a := range s.latecomers {
+			for _, c := range a.late {
+				if c.state == open && (worst == nil || c.out.lag > worst.out.lag) {
+					worst = c
+				}
+			}
+		}
+		if worst == nil {
+			return
+		}
+		bytes -= worst.out.lag
+		s.g.count.shed.Add(1)
+		s.shut(worst, statusTryAgainLater, "overload: the node is short of memory", dropLog)
+	}
+}

@@ -1,0 +1,43 @@
+package gateway
+
+import (
+	"context"
+	"time"
+)
+
+// watchEvery is how often losses and limits are logged, if there were any:
+// a line each for a thousand clients would bury the reason.
+const watchEvery = 10 * time.Second
+
+// watch logs what went wrong since it last looked.
+func (g *Gateway) watch(ctx context.Context) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	was := g.Stats()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		is := g.Stats()
+		for _, w := range []struct {
+			message string
+			was, is uint64
+		}{
+			{"slow clients closed: more than clients.max_lag behind", was.Evicted, is.Evicted},
+			{"messages skipped for slow clients: more than clients.max_lag behind", was.Skipped, is.Skipped},
+			{"lagging clients closed: memory.logs is used up", was.Shed, is.Shed},
+			{"memory.inbound was used up", was.InboundFull, is.InboundFull},
+			{"messages dropped: over websocket.max_deliver_size", was.Oversize, is.Oversize},
+			{"accepting paused: out of descriptors or memory", was.AcceptPauses, is.AcceptPauses},
+			{"connections refused: the node is full", was.Refused[503], is.Refused[503]},
+			{"source held back: most clients could not keep up", was.Holds, is.Holds},
+		} {
+			if n := w.is - w.was; n > 0 {
+				g.log.Warn(w.message, "count", n, "within", watchEvery)
+			}
+		}
+		was = is
+	}
+}
