@@ -1,0 +1,144 @@
+package amqp
+
+import (
+	"context"
+	"time"
+
+	"github.com/rabbitmq/amqp091-go"
+
+	"warren/gateway"
+)
+
+// consumer keeps the node's queue attached and delivers from it. Owned by the
+// goroutine of Exchange.Run, which is also the one that calls Deliver.
+type consumer struct {
+	x     *Exchange
+	to    gateway.Receiver
+	retry *retry
+	pub   *publisher
+	dups  *duplicates
+
+	lostAt   time.Time     // when the queue was lost; zero while attached and before the first time
+	reported uint64        // lost messages already logged
+	paused   time.Duration // of holds, already logged
+	oversize uint64
+	warned   bool // of messages sent straight to the queue
+}
+
+func newConsumer(x *Exchange, to gateway.Receiver) *consumer {
+	return &consumer{
+		x: x, to: to,
+		retry: newRetry(x.opts.ReconnectMin, x.opts.ReconnectMax),
+		pub:   &publisher{x: x, ready: to.Ready, retry: newRetry(x.opts.ReconnectMin, x.opts.ReconnectMax)},
+		dups:  newDuplicates(x.opts.WindowMessages, x.publisher),
+	}
+}
+
+// run attaches, again and again over all URLs, until ctx ends.
+func (c *consumer) run(ctx context.Context) {
+	x := c.x
+	for i := 0; ctx.Err() == nil; i = (i + 1) % len(x.endpoints) {
+		ep := x.endpoints[i]
+		x.status.trying(&x.status.consume, "connecting to "+ep.name)
+		x.counters.attaching.Add(1)
+		began := c.lostAt
+		up, err := c.attachment(ctx, ep)
+		if ctx.Err() != nil {
+			return
+		}
+		wait, operator := c.retry.after(err, up)
+		if operator && i < len(x.endpoints)-1 {
+			wait = min(wait, x.opts.ReconnectMin) // another URL may do
+		}
+		x.status.failed(&x.status.consume, err, time.Now().Add(wait))
+		if c.retry.isNews(ep, err) {
+			what := "can't attach to RabbitMQ"
+			if c.lostAt != began {
+				what = "lost the link to RabbitMQ"
+			}
+			x.opts.Logger.Warn(what, "url", ep.name, "error", err, "retry", operatorRetry(wait, operator))
+		}
+		sleep(ctx, wait)
+	}
+}
+
+// attachment is one life of the node's queue, and of the publisher with it.
+// It returns for how long the queue was attached, and why that ended.
+func (c *consumer) attachment(ctx context.Context, ep endpoint) (up time.Duration, err error) {
+	x := c.x
+	l, err := x.opts.dial(ctx, ep, "consume")
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		if ctx.Err() != nil {
+			l.close()
+		} else {
+			l.cut()
+		}
+	}()
+	ch, err := l.Channel()
+	if err != nil {
+		return 0, &linkError{"opening a channel", ep, err}
+	}
+	f := &feed{
+		consumer: c, ep: ep, ch: ch,
+		closed:   ch.NotifyClose(make(chan *amqp091.Error, 1)),
+		canceled: ch.NotifyCancel(make(chan string, 1)),
+	}
+	queue, deliveries, err := x.opts.attach(l, ch, ep)
+	if err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	c.attached(ep, queue, l, began)
+
+	pubCtx, detach := context.WithCancelCause(ctx)
+	published := make(chan struct{})
+	go func() {
+		defer close(published)
+		c.pub.run(pubCtx, ep, detach)
+	}()
+	err = f.run(pubCtx, deliveries)
+	c.lostAt = time.Now()
+	x.status.failed(&x.status.consume, err, c.lostAt)
+	detach(err)
+	<-published
+	return time.Since(began), err
+}
+
+// attached ends the gap, if there was one, and says so.
+func (c *consumer) attached(ep endpoint, queue string, l *link, now time.Time) {
+	x := c.x
+	x.status.set(&x.status.consume, side{up: true})
+	c.retry.linked()
+	version, _ := l.Properties["version"].(string)
+	x.opts.Logger.Info("attached to RabbitMQ", "url", ep.name, "version", version, "exchange", x.opts.Exchange, "queue", queue)
+	if c.lostAt.IsZero() {
+		return
+	}
+	gap := now.Sub(c.lostAt)
+	c.lostAt = time.Time{}
+	x.counters.gaps.Add(1)
+	x.counters.gapTime.Add(int64(gap))
+	x.opts.Logger.Warn("gap: what was published while the node's queue was away is lost to this node's clients",
+		"lasted", gap.Round(time.Millisecond))
+}
+
+// reportLosses logs what was noticed since the last time, in one line each.
+func (c *consumer) reportLosses() {
+	s, log := c.x.Stats().Consume, c.x.opts.Logger
+	if lost := s.Lost(); lost > c.reported {
+		log.Warn("messages were lost to this node's clients: seen by holes in the publishers' numbering",
+			"count", lost-c.reported)
+		c.reported = lost
+	}
+	if s.HoldTime-c.paused > time.Second {
+		log.Info("deliveries paused for clients to catch up", "paused", (s.HoldTime - c.paused).Round(time.Millisecond))
+		c.paused = s.HoldTime
+	}
+	if s.Oversize > c.oversize {
+		log.Warn("messages over the size limit were dropped", "count", s.Oversize-c.oversize, "limit", c.x.opts.MaxDeliverSize)
+		c.oversize = s.Oversize
+	}
+}

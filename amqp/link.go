@@ -1,0 +1,93 @@
+package amqp
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rabbitmq/amqp091-go"
+)
+
+// Time limits of a connection.
+const (
+	dialTimeout  = 5 * time.Second  // TCP, TLS and AMQP handshake together
+	writeTimeout = 10 * time.Second // one write; a frozen broker must not hold one for ever
+	closeTimeout = time.Second      // for the polite close
+)
+
+// link is one AMQP connection, and the socket below it.
+type link struct {
+	*amqp091.Connection
+	sock *socket
+	stop func() bool // of the watch on ctx
+}
+
+// dial connects to ep. The link is cut closeTimeout after ctx ends, whatever
+// is being done with it. role is shown in RabbitMQ's list of connections.
+func (o *Options) dial(ctx context.Context, ep endpoint, role string) (*link, error) {
+	tlsConfig, err := o.TLS.config()
+	if err != nil {
+		return nil, err
+	}
+	l := &link{}
+	conn, err := amqp091.DialConfig(ep.url, amqp091.Config{
+		Heartbeat:       o.Heartbeat,
+		TLSClientConfig: tlsConfig,
+		Properties: amqp091.Table{
+			"product":         "warren",
+			"connection_name": "warren " + o.Node + " " + role,
+		},
+		Dial: func(network, addr string) (net.Conn, error) {
+			c, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			l.sock = &socket{Conn: c}
+			l.stop = context.AfterFunc(ctx, func() { l.sock.cutAfter(closeTimeout) })
+			return l.sock, c.SetDeadline(time.Now().Add(dialTimeout)) // the library lifts it
+		},
+	})
+	if err != nil {
+		// The library leaves the socket open when the AMQP part failed.
+		if l.sock != nil {
+			l.stop()
+			l.sock.Close()
+		}
+		return nil, &linkError{"", ep, o.explain(ep, err)}
+	}
+	l.Connection = conn
+	return l, nil
+}
+
+// close says goodbye and waits at most closeTimeout for the answer. The
+// library's Close has no bound of its own: it can wait for a stuck write.
+func (l *link) close() {
+	l.sock.cutAfter(closeTimeout)
+	l.Connection.Close()
+	l.cut()
+}
+
+// cut ends the connection at once.
+func (l *link) cut() {
+	l.stop()
+	l.sock.cut()
+	l.Connection.Close() // can't wait any more; frees what the library holds
+}
+
+// errNoCertificate is what a server's wish for a client certificate looks
+// like since TLS 1.3: the handshake succeeds first, and what follows depends
+// on who is faster.
+var errNoCertificate = errors.New("RabbitMQ closed the connection right after the TLS handshake: it may want a client certificate")
+
+func (o *Options) explain(ep endpoint, err error) error {
+	ae := (*amqp091.Error)(nil)
+	hungUp := errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		errors.As(err, &ae) && !ae.Server && ae.Code == amqp091.FrameError && !strings.HasSuffix(ae.Reason, "timeout")
+	if hungUp && strings.HasPrefix(ep.url, "amqps:") && o.TLS.CertFile == "" {
+		return errNoCertificate
+	}
+	return err
+}

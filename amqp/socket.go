@@ -1,0 +1,42 @@
+package amqp
+
+import (
+	"net"
+	"sync"
+	"time"
+)
+
+// socket is the TCP connection below a link, with a deadline for every write.
+type socket struct {
+	net.Conn
+
+	mu    sync.Mutex
+	timer *time.Timer // cuts; nil until asked for
+}
+
+func (s *socket) Write(p []byte) (int, error) {
+	if err := s.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return 0, err
+	}
+	return s.Conn.Write(p)
+}
+
+// cutAfter closes the socket after d, unless it is closed before. The first
+// call counts.
+func (s *socket) cutAfter(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.timer == nil {
+		s.timer = time.AfterFunc(d, func() { s.Conn.Close() })
+	}
+}
+
+// cut closes the socket now. Whoever reads or writes on it gets an error.
+func (s *socket) cut() {
+	s.Conn.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+}

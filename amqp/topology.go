@@ -1,0 +1,86 @@
+package amqp
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/rabbitmq/amqp091-go"
+)
+
+// consumerTag travels with every delivery: short.
+const consumerTag = "w"
+
+// declareExchange sees to it that the fanout exchange is there. It is
+// declared passively first, which needs no permission, and created only if
+// that finds none. Every refusal closes the channel it came on.
+func (o *Options) declareExchange(l *link, ep endpoint) error {
+	what := fmt.Sprintf("declaring exchange %q", o.Exchange)
+	ch, err := l.Channel()
+	if err != nil {
+		return &linkError{what, ep, err}
+	}
+	defer ch.Close()
+	if err := ch.ExchangeDeclarePassive(o.Exchange, amqp091.ExchangeFanout, true, false, false, false, nil); err == nil {
+		return o.checkFanout(ch, ep)
+	} else if !hasCode(err, amqp091.NotFound) {
+		return &linkError{what, ep, err}
+	}
+	create, err := l.Channel()
+	if err != nil {
+		return &linkError{what, ep, err}
+	}
+	defer create.Close()
+	if err := create.ExchangeDeclare(o.Exchange, amqp091.ExchangeFanout, true, false, false, false, nil); err != nil {
+		return &linkError{what, ep, err}
+	}
+	return nil
+}
+
+// checkFanout refuses an exchange of another type: it would route by key and
+// drop most messages. A passive declare doesn't look at the type; a plain one
+// does, but also wants a permission and a durability that we don't insist on.
+func (o *Options) checkFanout(ch *amqp091.Channel, ep endpoint) error {
+	err := ch.ExchangeDeclare(o.Exchange, amqp091.ExchangeFanout, true, false, false, false, nil)
+	ae := (*amqp091.Error)(nil)
+	switch {
+	case err == nil, hasCode(err, amqp091.AccessRefused):
+		return nil
+	case errors.As(err, &ae) && ae.Code == amqp091.PreconditionFailed && !strings.Contains(ae.Reason, "arg 'type'"):
+		return nil
+	}
+	return &linkError{fmt.Sprintf("exchange %q must be a fanout exchange", o.Exchange), ep, err}
+}
+
+// attach declares the node's own queue, binds it and consumes from it.
+func (o *Options) attach(l *link, ch *amqp091.Channel, ep endpoint) (queue string, d <-chan amqp091.Delivery, err error) {
+	if err := o.declareExchange(l, ep); err != nil {
+		return "", nil, err
+	}
+	if err := ch.Qos(o.Prefetch, 0, false); err != nil {
+		return "", nil, &linkError{"setting the prefetch", ep, err}
+	}
+	// The type is said because a vhost's default may be one that can't be
+	// exclusive. RabbitMQ 4 refuses transient queues that aren't.
+	q, err := ch.QueueDeclare("", false, true, true, false, amqp091.Table{
+		amqp091.QueueTypeArg:        amqp091.QueueTypeClassic,
+		amqp091.QueueMaxLenBytesArg: o.MaxQueueBytes,
+		amqp091.QueueOverflowArg:    amqp091.QueueOverflowDropHead,
+	})
+	if err != nil {
+		return "", nil, &linkError{"declaring the node's queue", ep, err}
+	}
+	if err := ch.QueueBind(q.Name, "", o.Exchange, false, nil); err != nil {
+		return "", nil, &linkError{fmt.Sprintf("binding the node's queue to exchange %q", o.Exchange), ep, err}
+	}
+	d, err = ch.Consume(q.Name, consumerTag, false, true, false, false, nil)
+	if err != nil {
+		return "", nil, &linkError{"consuming from the node's queue", ep, err}
+	}
+	return q.Name, d, nil
+}
+
+func hasCode(err error, code int) bool {
+	ae := (*amqp091.Error)(nil)
+	return errors.As(err, &ae) && ae.Code == code
+}

@@ -1,0 +1,247 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	inFlight     = 64 // handshakes at a time, far below any listen backlog
+	headLimit    = 4 << 10
+	stepDeadline = 30 * time.Second // without progress, whatever is waited for
+)
+
+// The sample of RFC 6455, 1.3: a fixed key has a fixed answer.
+const (
+	sampleKey    = "dGhlIHNhbXBsZSBub25jZQ=="
+	sampleAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+)
+
+var headEnd = []byte("\r\n\r\n")
+
+// dialer opens WebSocket connections to one loopback address. It is not safe
+// for concurrent use.
+type dialer struct {
+	to      netip.AddrPort
+	request []byte
+	opened  int
+}
+
+func newDialer(t target) *dialer {
+	return &dialer{to: t.addr, request: fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n\r\n", t.path, t.addr, sampleKey)}
+}
+
+// connect returns a connected, non-blocking socket that has sent its request.
+func (d *dialer) connect() (fd int, err error) {
+	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("open socket %d: %w", d.opened+1, err)
+	}
+	defer func() {
+		if err != nil {
+			_ = unix.Close(fd)
+		}
+	}()
+	// An address has some 28,000 ports, also for what lies in TIME_WAIT: so
+	// several addresses take turns, and connect picks the port.
+	from := unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, byte(2 + d.opened%16)}}
+	to := unix.SockaddrInet4{Addr: d.to.Addr().As4(), Port: int(d.to.Port())}
+	timeout := unix.NsecToTimeval(int64(stepDeadline)) // bounds connect as well
+	steps := []struct {
+		what string
+		do   func() error
+	}{
+		{"set TCP_NODELAY", func() error { return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) }},
+		{"set IP_BIND_ADDRESS_NO_PORT", func() error { return unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1) }},
+		{"set SO_SNDTIMEO", func() error { return unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &timeout) }},
+		{"bind", func() error { return unix.Bind(fd, &from) }},
+		{"connect", func() error { return connect(fd, &to) }},
+		{"send the request", func() error { return writeAll(fd, d.request) }},
+		{"make non-blocking", func() error { return unix.SetNonblock(fd, true) }},
+	}
+	for _, s := range steps {
+		if err := s.do(); err != nil {
+			return -1, fmt.Errorf("client %d to %s: %s: %w", d.opened+1, d.to, s.what, err)
+		}
+	}
+	d.opened++
+	return fd, nil
+}
+
+// connect is for blocking sockets. A signal (the Go runtime's own, say) may
+// interrupt it; then the kernel goes on connecting.
+func connect(fd int, to unix.Sockaddr) error {
+	err := unix.Connect(fd, to)
+	if !errors.Is(err, unix.EINTR) {
+		return err
+	}
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, int(stepDeadline.Milliseconds()))
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil:
+			return err
+		case n == 0:
+			return unix.ETIMEDOUT
+		}
+		break
+	}
+	code, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil || code == 0 {
+		return err
+	}
+	return unix.Errno(code)
+}
+
+// writeAll is for blocking sockets and pipes.
+func writeAll(fd int, b []byte) error {
+	for len(b) > 0 {
+		n, err := unix.Write(fd, b)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return err
+		}
+		b = b[max(n, 0):]
+	}
+	return nil
+}
+
+// dial opens n connections and hands each on with the bytes behind the 101.
+// Whoever takes the descriptor closes it.
+func (d *dialer) dial(ctx context.Context, n int, taken func(fd int, rest []byte) error) error {
+	return d.run(ctx, n, func(fd int, rest []byte) (bool, error) { return false, taken(fd, rest) })
+}
+
+// dialAndClose opens and closes n connections: 101, then the client's FIN, then
+// the server's. When it returns the server has done all its work for them.
+func (d *dialer) dialAndClose(ctx context.Context, n int) error {
+	return d.run(ctx, n, func(fd int, _ []byte) (bool, error) {
+		if err := unix.Shutdown(fd, unix.SHUT_WR); err != nil {
+			return false, fmt.Errorf("shut down: %w", err)
+		}
+		return true, nil
+	})
+}
+
+// handshake is a connection whose 101 or whose end is awaited.
+type handshake struct {
+	head     []byte
+	upgraded bool
+}
+
+// run keeps inFlight connections under way until n are done. upgraded is
+// called at the 101; it says whether to await the server's FIN and close.
+func (d *dialer) run(ctx context.Context, n int, upgraded func(fd int, rest []byte) (await bool, err error)) error {
+	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return fmt.Errorf("create poller: %w", err)
+	}
+	defer unix.Close(ep)
+	under := map[int]*handshake{}
+	defer func() {
+		for fd := range under {
+			_ = unix.Close(fd)
+		}
+	}()
+	events := make([]unix.EpollEvent, inFlight)
+	buf := make([]byte, 64<<10)
+	progress := time.Now()
+	for started := 0; started < n || len(under) > 0; {
+		for started < n && len(under) < inFlight {
+			fd, err := d.connect()
+			if err != nil {
+				return err
+			}
+			under[fd] = &handshake{}
+			started++
+			if err := unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}); err != nil {
+				return fmt.Errorf("watch a client: %w", err)
+			}
+		}
+		ready, err := epollWait(ep, events, time.Second)
+		if err != nil {
+			return err
+		}
+		if ready > 0 {
+			progress = time.Now()
+		}
+		for _, e := range events[:ready] {
+			fd := int(e.Fd)
+			keep, done, err := under[fd].readable(fd, buf, upgraded)
+			if err != nil {
+				return fmt.Errorf("handshake with %s: %w", d.to, err)
+			}
+			if !done {
+				continue
+			}
+			delete(under, fd)
+			if keep {
+				// Taken over: it goes on in another poller.
+				err = unix.EpollCtl(ep, unix.EPOLL_CTL_DEL, fd, nil)
+			} else {
+				err = unix.Close(fd)
+			}
+			if err != nil {
+				return fmt.Errorf("release a client: %w", err)
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if time.Since(progress) > stepDeadline {
+			return fmt.Errorf("handshake with %s: no answer for %v; %d of %d done", d.to, stepDeadline, started-len(under), n)
+		}
+	}
+	return nil
+}
+
+// readable reads once. done says that the connection needs nothing more here;
+// keep, that it lives on elsewhere.
+func (h *handshake) readable(fd int, buf []byte, upgraded func(int, []byte) (bool, error)) (keep, done bool, err error) {
+	n, err := unix.Read(fd, buf)
+	switch {
+	case errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR):
+		return false, false, nil
+	case err != nil:
+		return false, false, fmt.Errorf("read: %w", err)
+	case n == 0 && h.upgraded:
+		return false, true, nil
+	case n == 0:
+		return false, false, fmt.Errorf("closed after %q", h.head)
+	case h.upgraded:
+		return false, false, nil // a close frame, perhaps
+	}
+	h.head = append(h.head, buf[:n]...)
+	head, rest, whole := bytes.Cut(h.head, headEnd)
+	if !whole && len(h.head) < headLimit {
+		return false, false, nil
+	}
+	if !whole || !bytes.HasPrefix(head, []byte("HTTP/1.1 101 ")) || !bytes.Contains(head, []byte(sampleAccept)) {
+		return false, false, fmt.Errorf("answer %.200q: no upgrade", h.head)
+	}
+	h.upgraded = true
+	await, err := upgraded(fd, rest)
+	return !await, !await || err != nil, err
+}
+
+// epollWait waits in whole milliseconds, rounded up. Zero only looks.
+func epollWait(ep int, events []unix.EpollEvent, limit time.Duration) (int, error) {
+	ms := int((max(limit, 0) + time.Millisecond - 1) / time.Millisecond)
+	n, err := unix.EpollWait(ep, events, ms)
+	if errors.Is(err, unix.EINTR) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("poll: %w", err)
+	}
+	return n, nil
+}

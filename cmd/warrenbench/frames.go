@@ -1,0 +1,180 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/gobwas/ws"
+)
+
+const seqDigits = 8
+
+// payload fills p with the sequence number and padding. It is plain ASCII:
+// no byte of it can be taken for a frame header (0x81).
+func payload(p []byte, seq int64) {
+	for i := range p {
+		p[i] = 'x'
+	}
+	for i := min(seqDigits, len(p)) - 1; i >= 0; i-- {
+		p[i] = byte('0' + seq%10)
+		seq /= 10
+	}
+}
+
+// serverFrame is a message as a server sends it: text, whole, unmasked.
+func serverFrame(size int, seq int64) []byte {
+	p := make([]byte, size)
+	payload(p, seq)
+	return ws.MustCompileFrame(ws.NewTextFrame(p))
+}
+
+// appendClientFrame adds a masked frame to b. The key varies with seq.
+func appendClientFrame(b []byte, op ws.OpCode, p []byte, seq int64) []byte {
+	k := uint32(seq)*2654435761 + 0x9e3779b9
+	mask := [4]byte{byte(k), byte(k >> 8), byte(k >> 16), byte(k >> 24)}
+	w := bytes.NewBuffer(b)
+	// A bytes.Buffer returns no errors, and the header's length is not negative.
+	_ = ws.WriteHeader(w, ws.Header{Fin: true, OpCode: op, Masked: true, Mask: mask, Length: int64(len(p))})
+	b = append(w.Bytes(), p...)
+	ws.Cipher(b[len(b)-len(p):], mask, 0)
+	return b
+}
+
+// shape is what every data frame of a run looks like.
+type shape struct {
+	header  []byte // text, FIN, unmasked, the length
+	size    int    // bytes of a frame, with its header
+	ordered bool   // payloads carry 0, 1, 2, …
+}
+
+func newShape(payloadSize int, ordered bool) shape {
+	f := serverFrame(payloadSize, 0)
+	return shape{header: f[:len(f)-payloadSize], size: len(f), ordered: ordered && payloadSize >= seqDigits}
+}
+
+// is says whether b begins with the frame number seq.
+func (s *shape) is(b []byte, seq int64) bool {
+	if !bytes.HasPrefix(b, s.header) {
+		return false
+	}
+	if !s.ordered {
+		return true
+	}
+	var got int64
+	for _, d := range b[len(s.header) : len(s.header)+seqDigits] {
+		got = got*10 + int64(d-'0')
+	}
+	return got == seq%1e8
+}
+
+// reader counts the frames in the bytes of one connection. Where they look as
+// expected it goes by length and looks at two headers a read; else at each.
+type reader struct {
+	frames int64    // whole data frames
+	head   [10]byte // of the frame under way
+	have   uint8    // bytes of head
+	left   int64    // payload bytes of that frame that are still to come
+	body   []byte   // its payload so far, up to peek bytes
+}
+
+// peek is enough for a control frame (RFC 6455, 5.5) and a sequence number.
+const peek = 125
+
+// errClosed is a close frame.
+type errClosed struct {
+	code   ws.StatusCode
+	reason string
+}
+
+func (e errClosed) Error() string { return fmt.Sprintf("closed with %d %q", e.code, e.reason) }
+
+// take counts what is in b and returns a ping's payload to be answered, if
+// there was one.
+func (r *reader) take(b []byte, s *shape) (ping []byte, err error) {
+	for len(b) > 0 {
+		if r.have == 0 {
+			k := len(b) / s.size
+			if k > 0 && s.is(b, r.frames) && s.is(b[(k-1)*s.size:], r.frames+int64(k-1)) {
+				r.frames += int64(k)
+				b = b[k*s.size:]
+				continue
+			}
+		}
+		var done bool
+		if b, done, err = r.step(b); err != nil {
+			return nil, err
+		}
+		if done {
+			p, err := r.frame(s)
+			if err != nil {
+				return nil, err
+			}
+			if p != nil {
+				ping = p
+			}
+		}
+	}
+	return ping, nil
+}
+
+// step takes one byte of a header, or what there is of a payload. done says
+// that a frame is whole.
+func (r *reader) step(b []byte) (rest []byte, done bool, err error) {
+	if r.have < 2 || r.have < headerSize(r.head[1]) {
+		r.head[r.have] = b[0]
+		r.have++
+		b = b[1:]
+		if r.have < 2 || r.have < headerSize(r.head[1]) {
+			return b, false, nil
+		}
+		h, err := ws.ReadHeader(bytes.NewReader(r.head[:r.have]))
+		if err != nil || h.Masked || h.Length < 0 {
+			return nil, false, fmt.Errorf("frame header % x: not a server's", r.head[:r.have])
+		}
+		r.left = h.Length
+		r.body = nil
+		return b, r.left == 0, nil
+	}
+	n := int(min(r.left, int64(len(b))))
+	r.left -= int64(n)
+	if room := peek - len(r.body); room > 0 {
+		r.body = append(r.body, b[:min(n, room)]...)
+	}
+	return b[n:], r.left == 0, nil
+}
+
+// headerSize by the second byte (RFC 6455, 5.2).
+func headerSize(second byte) uint8 {
+	switch second & 0x7f {
+	case 126:
+		return 4
+	case 127:
+		return 10
+	}
+	return 2
+}
+
+// frame judges the frame that has just become whole.
+func (r *reader) frame(s *shape) (ping []byte, err error) {
+	head, body := r.head[:r.have], r.body
+	r.have, r.body = 0, nil
+	switch op := ws.OpCode(head[0] & 0x0f); op {
+	case ws.OpPing:
+		return append([]byte{}, body...), nil
+	case ws.OpPong:
+		return nil, nil
+	case ws.OpClose:
+		code, reason := ws.ParseCloseFrameData(body)
+		return nil, errClosed{code, reason}
+	}
+	if !bytes.Equal(head, s.header) {
+		return nil, fmt.Errorf("frame header % x after %d frames: want % x", head, r.frames, s.header)
+	}
+	if s.ordered && !s.is(append(bytes.Clone(head), body...), r.frames) {
+		return nil, fmt.Errorf("message %q where number %d should be", body, r.frames)
+	}
+	r.frames++
+	return nil, nil
+}

@@ -1,0 +1,115 @@
+package static_test
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/coder/websocket"
+
+	"warren/internal/browsertest"
+)
+
+// haste makes the page's waits visible and short: window.waits gets each one in
+// ms, chance is what Math.random returns, and the wait is over at once. Others
+// stay: the handshake's deadline (10 s) is no wait.
+func haste(tab *browsertest.Tab, chance float64) {
+	tab.BeforeScripts(fmt.Sprintf(`{
+		window.waits = [];
+		window.sockets = 0;
+		Math.random = () => %g;
+		const real = setTimeout;
+		window.setTimeout = (f, ms) => {
+			if (ms === undefined || ms === 10000) return real(f, ms);
+			waits.push(ms);
+			return real(f, 0);
+		};
+		window.WebSocket = class extends WebSocket {
+			constructor(...args) { super(...args); sockets++; }
+		};
+	}`, chance))
+}
+
+func returnsAfterCut(t *testing.T, f *fake, tab *browsertest.Tab) {
+	tab.Open(f.url + "/#room")
+	c := f.accept()
+	c.send(websocket.MessageText, "before")
+	tab.Wait(texts + `.join() === 'before'`)
+	c.cut()
+	c = f.accept()
+	if c.path != "/ws/room" {
+		t.Errorf("the page came back to %s", c.path)
+	}
+	tab.Wait(inState("open"))
+	c.send(websocket.MessageText, "after")
+	tab.Wait(texts + `.join() === 'before,after'`)
+	tab.Wait(`[...document.querySelectorAll('.note')].some(e => e.textContent.includes('The connection was lost.'))`)
+}
+
+func backoffAndJitter(t *testing.T, f *fake, tab *browsertest.Tab) {
+	f.refuse.Store(true)
+	haste(tab, 0.5)
+	tab.Open(f.url)
+	tab.Wait(`waits.length >= 9`)
+	got := browsertest.Eval[[]float64](tab, `waits.slice(0, 9)`)
+	for i, ms := range got {
+		// Full jitter: anywhere between 0 and the ceiling, here in the middle.
+		if want := 0.5 * math.Min(30000, 500*math.Pow(2, float64(i))); ms != want {
+			t.Errorf("wait %d is %v ms, want %v; all: %v", i, ms, want, got)
+		}
+	}
+	if n := f.refused.Load(); n < 9 {
+		t.Errorf("%d handshakes for 9 waits", n)
+	}
+	f.refuse.Store(false)
+	f.accept()
+	tab.Wait(inState("open"))
+}
+
+func closeCodes(t *testing.T, f *fake, tab *browsertest.Tab) {
+	haste(tab, 0.5)
+	for _, c := range []struct {
+		code websocket.StatusCode
+		wait float64 // ms with a chance of one half; -1 for never
+		say  string
+	}{
+		{1000, -1, "ended the connection. (1000: because)"},
+		{1008, -1, "refuses this connection. (1008: because)"},
+		{1001, 250, "The node stops. (1001: because)"},
+		{1009, 250, "too big for the gateway. (1009: because)"},
+		{1011, 250, "internal error. (1011: because)"},
+		{1012, 2500, "The node restarts. (1012: because)"},
+		{1013, 7500, "overloaded, or this page read too slowly. (1013: because)"},
+		{4321, 250, "The connection was lost. (4321: because)"},
+	} {
+		tab.Open("about:blank") // so that the page starts anew
+		tab.Open(f.url)
+		server := f.accept()
+		tab.Wait(inState("open"))
+		server.end(c.code, "because")
+		tab.Wait(fmt.Sprintf(`[...document.querySelectorAll('.note')].some(e => e.textContent.includes(%q))`, c.say))
+		if c.wait >= 0 {
+			f.accept()
+			if got := browsertest.Eval[[]float64](tab, `waits`); len(got) != 1 || got[0] != c.wait {
+				t.Errorf("%d: waits %v ms, want %v", c.code, got, c.wait)
+			}
+			continue
+		}
+		// haste would have brought it back by now: timers fire in order.
+		browsertest.Eval[int](tab, `setTimeout(() => { document.title = 'later' }, undefined)`)
+		tab.Wait(`document.title === 'later'`)
+		if n := browsertest.Eval[int](tab, `sockets`); n != 1 {
+			t.Errorf("%d: the page opened %d sockets, want to stay away", c.code, n)
+		}
+		want := map[websocket.StatusCode]string{1000: "off", 1008: "refused"}[c.code]
+		tab.Wait(inState(want))
+		// Until a person says so.
+		tab.Do(chromedp.Click(chromedp.CSS("#toggle")))
+		f.accept()
+		tab.Wait(inState("open"))
+		tab.Do(chromedp.Click(chromedp.CSS("#toggle")))
+		tab.Wait(inState("off"))
+	}
+	quiet(t, tab)
+}
