@@ -9,7 +9,7 @@ SHELL       := bash
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
 VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || true)
-FUZZTIME  ?= 5s
+FUZZTIME  ?= 3s
 BENCHARGS ?=
 
 .PHONY: help run build setup test bench fuzz lint cross ci demo clean
@@ -32,7 +32,7 @@ test: setup ## run all tests, with real RabbitMQ, HAProxy and Chromium
 bench: ## print the figures beside their yardsticks
 	go run ./cmd/warrenbench $(BENCHARGS)
 
-fuzz: ## run each fuzz target for FUZZTIME (5s)
+fuzz: ## run each fuzz target for FUZZTIME (3s)
 	@./scripts/fuzz.sh $(FUZZTIME)
 
 lint: ## gofmt, vet, staticcheck, go.mod

@@ -33,7 +33,7 @@ func (c *counter) Ready() {
 // BenchmarkRoundTrip publishes 64-byte messages, confirmed, and consumes them
 // on the same node.
 func BenchmarkRoundTrip(b *testing.B) {
-	x, err := amqp.New(amqp.Options{URLs: []string{broker.URL()}, Exchange: "bench.round"})
+	x, err := amqp.New(amqp.Options{URLs: []string{broker(b).URL()}, Exchange: "bench.round"})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -57,12 +57,12 @@ func BenchmarkRoundTrip(b *testing.B) {
 // in batches.
 func BenchmarkBare(b *testing.B) {
 	const window = 4096
-	pub, err := amqp091.Dial(broker.URL())
+	pub, err := amqp091.Dial(broker(b).URL())
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer pub.Close()
-	con, err := amqp091.Dial(broker.URL())
+	con, err := amqp091.Dial(broker(b).URL())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 const unused = "amqp://guest:guest@127.0.0.1:9/"
 
 func TestSeveralURLs(t *testing.T) {
-	n := newNode(t, func(o *amqp.Options) { o.URLs = []string{unused, broker.URL()} })
+	n := newNode(t, func(o *amqp.Options) { o.URLs = []string{unused, broker(t).URL()} })
 	n.publish(t, "room", "0")
 	n.wantNumbers(t, 1)
 	if l := n.logs.lines("127.0.0.1:9/"); len(l) != 1 {
@@ -35,15 +35,15 @@ func TestRefusals(t *testing.T) {
 		mod  func(*amqp.Options)
 		want string
 	}{
-		"wrong password": {func(o *amqp.Options) { o.URLs = []string{broker.URLFor("guest", secret, "/")} },
+		"wrong password": {func(o *amqp.Options) { o.URLs = []string{broker(t).URLFor("guest", secret, "/")} },
 			`login as \"guest\" failed: wrong user or password`},
-		"no such vhost": {func(o *amqp.Options) { o.URLs = []string{broker.URLFor("guest", "guest", "nowhere")} },
+		"no such vhost": {func(o *amqp.Options) { o.URLs = []string{broker(t).URLFor("guest", "guest", "nowhere")} },
 			"vhost nowhere not found"},
 		"exchange of another type": {func(o *amqp.Options) { o.Exchange = "test.direct" },
 			`exchange \"test.direct\" must be a fanout exchange`},
 		"reserved exchange name": {func(o *amqp.Options) { o.Exchange = "amq.none" },
 			"ACCESS_REFUSED"},
-		"TLS to a plain port": {func(o *amqp.Options) { o.URLs = []string{strings.Replace(broker.URL(), "amqp:", "amqps:", 1)} },
+		"TLS to a plain port": {func(o *amqp.Options) { o.URLs = []string{strings.Replace(broker(t).URL(), "amqp:", "amqps:", 1)} },
 			"can't attach"},
 	}
 	for name, test := range tests {
@@ -79,6 +79,7 @@ func TestRefusalMended(t *testing.T) {
 	if err := ch.ExchangeDeclare(exchangeName(t), "direct", true, false, false, false, nil); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { ch.ExchangeDelete(exchangeName(t), false, false) })
 	n := startNode(t, func(o *amqp.Options) { o.ReconnectMax = 200 * time.Millisecond })
 	eventually(t, func() error {
 		if len(n.logs.lines("must be a fanout exchange")) == 0 {
@@ -95,9 +96,10 @@ func TestRefusalMended(t *testing.T) {
 // A user who may not create the exchange can use one that stands.
 func TestFewPermissions(t *testing.T) {
 	ctl(t, "add_user", "weak", "weak")
+	t.Cleanup(func() { ctl(t, "delete_user", "weak") })
 	ctl(t, "set_permissions", "weak", `^amq\.gen`, ".*", ".*")
 	mod := func(o *amqp.Options) {
-		o.URLs = []string{broker.URLFor("weak", "weak", "/")}
+		o.URLs = []string{broker(t).URLFor("weak", "weak", "/")}
 		o.ReconnectMin, o.ReconnectMax = 50*time.Millisecond, 100*time.Millisecond
 	}
 	n := startNode(t, mod)
@@ -116,9 +118,9 @@ func TestFewPermissions(t *testing.T) {
 }
 
 func TestTLS(t *testing.T) {
-	files := broker.TLS
+	files := broker(t).TLS
 	n := newNode(t, func(o *amqp.Options) {
-		o.URLs = []string{broker.TLSURL()}
+		o.URLs = []string{broker(t).TLSURL()}
 		o.TLS = amqp.TLS{CAFile: files.CAFile, CertFile: files.CertFile, KeyFile: files.KeyFile, ServerName: files.ServerName}
 	})
 	n.publish(t, "room", "0")
@@ -137,7 +139,7 @@ func TestTLS(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := startNode(t, func(o *amqp.Options) {
-				o.URLs, o.TLS = []string{broker.TLSURL()}, test.tls
+				o.URLs, o.TLS = []string{broker(t).TLSURL()}, test.tls
 				o.ReconnectMin, o.ReconnectMax = 10*time.Millisecond, 20*time.Millisecond
 			})
 			eventually(t, func() error {

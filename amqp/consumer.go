@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/rabbitmq/amqp091-go"
-
 	"warren/gateway"
 )
 
@@ -41,7 +39,7 @@ func (c *consumer) run(ctx context.Context) {
 		ep := x.endpoints[i]
 		x.status.trying(&x.status.consume, "connecting to "+ep.name)
 		x.counters.attaching.Add(1)
-		began := c.lostAt
+		before := c.lostAt
 		up, err := c.attachment(ctx, ep)
 		if ctx.Err() != nil {
 			return
@@ -53,7 +51,7 @@ func (c *consumer) run(ctx context.Context) {
 		x.status.failed(&x.status.consume, err, time.Now().Add(wait))
 		if c.retry.isNews(ep, err) {
 			what := "can't attach to RabbitMQ"
-			if c.lostAt != began {
+			if c.lostAt != before {
 				what = "lost the link to RabbitMQ"
 			}
 			x.opts.Logger.Warn(what, "url", ep.name, "error", err, "retry", operatorRetry(wait, operator))
@@ -77,21 +75,12 @@ func (c *consumer) attachment(ctx context.Context, ep endpoint) (up time.Duratio
 			l.cut()
 		}
 	}()
-	ch, err := l.Channel()
-	if err != nil {
-		return 0, &linkError{"opening a channel", ep, err}
-	}
-	f := &feed{
-		consumer: c, ep: ep, ch: ch,
-		closed:   ch.NotifyClose(make(chan *amqp091.Error, 1)),
-		canceled: ch.NotifyCancel(make(chan string, 1)),
-	}
-	queue, deliveries, err := x.opts.attach(l, ch, ep)
-	if err != nil {
+	f := &feed{consumer: c, ep: ep}
+	if err := l.setUp(ep, func() error { return f.attach(l) }); err != nil {
 		return 0, err
 	}
 	began := time.Now()
-	c.attached(ep, queue, l, began)
+	c.attached(f, l, began)
 
 	pubCtx, detach := context.WithCancelCause(ctx)
 	published := make(chan struct{})
@@ -99,7 +88,7 @@ func (c *consumer) attachment(ctx context.Context, ep endpoint) (up time.Duratio
 		defer close(published)
 		c.pub.run(pubCtx, ep, detach)
 	}()
-	err = f.run(pubCtx, deliveries)
+	err = f.run(pubCtx)
 	c.lostAt = time.Now()
 	x.status.failed(&x.status.consume, err, c.lostAt)
 	detach(err)
@@ -108,12 +97,13 @@ func (c *consumer) attachment(ctx context.Context, ep endpoint) (up time.Duratio
 }
 
 // attached ends the gap, if there was one, and says so.
-func (c *consumer) attached(ep endpoint, queue string, l *link, now time.Time) {
+func (c *consumer) attached(f *feed, l *link, now time.Time) {
 	x := c.x
 	x.status.set(&x.status.consume, side{up: true})
 	c.retry.linked()
 	version, _ := l.Properties["version"].(string)
-	x.opts.Logger.Info("attached to RabbitMQ", "url", ep.name, "version", version, "exchange", x.opts.Exchange, "queue", queue)
+	x.opts.Logger.Info("attached to RabbitMQ", "url", f.ep.name, "version", version,
+		"exchange", x.opts.Exchange, "queue", f.queue)
 	if c.lostAt.IsZero() {
 		return
 	}

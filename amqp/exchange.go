@@ -49,7 +49,7 @@ func New(o Options) (*Exchange, error) {
 		report:    10 * time.Second,
 		window:    newWindow(o.WindowMessages, o.WindowBytes),
 	}
-	x.status.consume.doing = "not started"
+	x.status.consume.doing, x.status.publish.doing = "not started", publishWaits
 	return x, nil
 }
 

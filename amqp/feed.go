@@ -14,10 +14,12 @@ const ackDelay = 200 * time.Millisecond
 // feed is the delivery side of one attachment.
 type feed struct {
 	*consumer
-	ep       endpoint
-	ch       *amqp091.Channel
-	closed   <-chan *amqp091.Error
-	canceled <-chan string
+	ep         endpoint
+	ch         *amqp091.Channel
+	queue      string // the node's
+	deliveries <-chan amqp091.Delivery
+	closed     <-chan *amqp091.Error
+	canceled   <-chan string
 
 	tag     uint64 // of the last delivery
 	unacked int
@@ -25,14 +27,14 @@ type feed struct {
 }
 
 // run delivers until the link fails or ctx ends, and says why.
-func (f *feed) run(ctx context.Context, deliveries <-chan amqp091.Delivery) error {
+func (f *feed) run(ctx context.Context) error {
 	ackTimer := time.NewTimer(time.Hour)
 	defer ackTimer.Stop()
 	report := time.NewTicker(f.x.report)
 	defer report.Stop()
 	for {
 		select {
-		case d, ok := <-deliveries:
+		case d, ok := <-f.deliveries:
 			if !ok {
 				return f.ended()
 			}

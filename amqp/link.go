@@ -3,6 +3,7 @@ package amqp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"syscall"
@@ -15,6 +16,7 @@ import (
 const (
 	dialTimeout  = 5 * time.Second  // TCP, TLS and AMQP handshake together
 	writeTimeout = 10 * time.Second // one write; a frozen broker must not hold one for ever
+	setupTimeout = 15 * time.Second // everything declared and opened on a new connection
 	closeTimeout = time.Second      // for the polite close
 )
 
@@ -62,10 +64,20 @@ func (o *Options) dial(ctx context.Context, ep endpoint, role string) (*link, er
 	return l, nil
 }
 
-// close says goodbye and waits at most closeTimeout for the answer. The
-// library's Close has no bound of its own: it can wait for a stuck write.
+// setUp runs f, which opens and declares things on the link. The library has
+// no time limit for an answer, and heartbeats can go on while one stays away.
+func (l *link) setUp(ep endpoint, f func() error) error {
+	limit := time.AfterFunc(setupTimeout, l.sock.cut)
+	err := f()
+	if !limit.Stop() && err != nil {
+		err = &linkError{"", ep, fmt.Errorf("RabbitMQ left a request unanswered for %v", setupTimeout)}
+	}
+	return err
+}
+
+// close says goodbye, after ctx has ended: the library's Close has no time
+// limit of its own and can wait for a stuck write.
 func (l *link) close() {
-	l.sock.cutAfter(closeTimeout)
 	l.Connection.Close()
 	l.cut()
 }
@@ -84,7 +96,7 @@ var errNoCertificate = errors.New("RabbitMQ closed the connection right after th
 
 func (o *Options) explain(ep endpoint, err error) error {
 	ae := (*amqp091.Error)(nil)
-	hungUp := errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+	hungUp := errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, amqp091.ErrClosed) ||
 		errors.As(err, &ae) && !ae.Server && ae.Code == amqp091.FrameError && !strings.HasSuffix(ae.Reason, "timeout")
 	if hungUp && strings.HasPrefix(ep.url, "amqps:") && o.TLS.CertFile == "" {
 		return errNoCertificate

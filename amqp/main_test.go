@@ -19,34 +19,42 @@ import (
 	"warren/gateway"
 )
 
-// broker serves all tests, each with exchanges of its own. A test that harms
-// it mends it again.
-var broker *amqptest.Server
-
 // maxMessage is what the broker takes at most, in bytes.
 const maxMessage = 300_000
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+// started is the broker, once a test has asked for it.
+var started = sync.OnceValues(func() (*amqptest.Server, error) {
+	running = true
+	ctx, cancel := context.WithTimeout(context.Background(), 2*timeout)
 	defer cancel()
-	var err error
-	broker, err = amqptest.Start(ctx, "", amqptest.Options{TLS: true, Config: fmt.Sprintln("max_message_size =", maxMessage)})
+	return amqptest.Start(ctx, "", amqptest.Options{TLS: true, Config: fmt.Sprintln("max_message_size =", maxMessage)})
+})
+
+var running bool
+
+// broker serves all tests, each with exchanges of its own. A test that harms
+// it mends it again.
+func broker(t testing.TB) *amqptest.Server {
+	t.Helper()
+	b, err := started()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+		t.Fatal(err)
 	}
+	return b
+}
+
+func TestMain(m *testing.M) {
 	code := m.Run()
-	if err := broker.Close(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+	if running {
+		if b, err := started(); err == nil && b.Close() != nil {
+			code = 1
+		}
 	}
-	if err := goleak.Find(); err != nil {
+	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
-		return 1
+		code = 1
 	}
-	return code
+	os.Exit(code)
 }
 
 // timeout bounds every wait: reached only when something is broken.
@@ -80,7 +88,7 @@ func makeNode(t *testing.T, mod func(*amqp.Options)) *node {
 	t.Helper()
 	n := &node{receiver: newReceiver(), logs: &logBuffer{}}
 	o := amqp.Options{
-		URLs:     []string{broker.URL()},
+		URLs:     []string{broker(t).URL()},
 		Exchange: exchangeName(t),
 		Node:     "test-node.1",
 		Logger:   slog.New(slog.NewTextHandler(n.logs, nil)),
@@ -272,7 +280,7 @@ func (l *logBuffer) lines(s string) []string {
 // program is an AMQP program that isn't Warren.
 func program(t *testing.T) *amqp091.Channel {
 	t.Helper()
-	c, err := amqp091.Dial(broker.URL())
+	c, err := amqp091.Dial(broker(t).URL())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -306,7 +314,7 @@ func ctl(t *testing.T, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	out, err := broker.Ctl(ctx, args...)
+	out, err := broker(t).Ctl(ctx, args...)
 	if err != nil {
 		t.Fatal(err)
 	}

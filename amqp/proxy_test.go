@@ -8,9 +8,10 @@ import (
 	"testing"
 )
 
-// proxy stands between a node and the broker. A node's consuming connection
+// proxy stands between a node and the broker(p.t). A node's consuming connection
 // comes first, then its publishing one.
 type proxy struct {
+	t    testing.TB
 	addr string
 	wg   sync.WaitGroup
 
@@ -26,7 +27,7 @@ type pair struct {
 }
 
 func newProxy(t *testing.T) *proxy {
-	p := &proxy{addr: "127.0.0.1:0"}
+	p := &proxy{t: t, addr: "127.0.0.1:0"}
 	p.accept(t)
 	p.addr = p.listen.Addr().String()
 	t.Cleanup(func() {
@@ -38,7 +39,9 @@ func newProxy(t *testing.T) *proxy {
 }
 
 // url is for the node.
-func (p *proxy) url() string { return strings.Replace(broker.URL(), broker.Addr(), p.addr, 1) }
+func (p *proxy) url() string {
+	return strings.Replace(broker(p.t).URL(), broker(p.t).Addr(), p.addr, 1)
+}
 
 // accept begins to take connections.
 func (p *proxy) accept(t *testing.T) {
@@ -88,7 +91,7 @@ func (p *proxy) serve(l net.Listener) {
 		if err != nil {
 			return
 		}
-		b, err := net.Dial("tcp", broker.Addr())
+		b, err := net.Dial("tcp", broker(p.t).Addr())
 		if err != nil {
 			node.Close()
 			continue

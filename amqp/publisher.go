@@ -28,11 +28,13 @@ type publisher struct {
 	suspects int
 }
 
+const publishWaits = "publishing waits for the node's queue"
+
 // run publishes over ep until ctx, the attachment's, ends. detach ends the
 // attachment.
 func (p *publisher) run(ctx context.Context, ep endpoint, detach context.CancelCauseFunc) {
 	st, log := &p.x.status, p.x.opts.Logger
-	defer func() { st.set(&st.publish, side{doing: "publishing waits for the node's queue"}) }()
+	defer func() { st.set(&st.publish, side{doing: publishWaits}) }()
 	for {
 		st.trying(&st.publish, "connecting to "+ep.name+" to publish")
 		up, err := p.session(ctx, ep)
@@ -75,6 +77,8 @@ type session struct {
 	ch       *amqp091.Channel
 	confirms chan amqp091.Confirmation
 	returns  chan amqp091.Return
+	closes   chan *amqp091.Error
+	blocks   chan amqp091.Blocking
 
 	acked    uint64    // delivery tags begin at 1
 	sent     int       // unconfirmed
@@ -96,28 +100,34 @@ func (p *publisher) session(ctx context.Context, ep endpoint) (up time.Duration,
 			l.close()
 		}
 	}()
-	// The library stalls when a listener's channel is full: each has room
-	// for everything that can be under way.
-	room := p.x.opts.WindowMessages + 64
-	blocks := l.NotifyBlocked(make(chan amqp091.Blocking, 64))
-	ch, err := l.Channel()
-	if err != nil {
-		return 0, &linkError{"opening a channel", ep, err}
-	}
-	s := &session{
-		p: p, ep: ep, ch: ch,
-		confirms: ch.NotifyPublish(make(chan amqp091.Confirmation, room)),
-		returns:  ch.NotifyReturn(make(chan amqp091.Return, room)),
-	}
-	closed := ch.NotifyClose(make(chan *amqp091.Error, 1))
-	if err := ch.Confirm(false); err != nil {
-		return 0, &linkError{"asking for confirms", ep, err}
+	s := &session{p: p, ep: ep, blocks: l.NotifyBlocked(make(chan amqp091.Blocking, notices))}
+	if err := l.setUp(ep, func() error { return s.open(l) }); err != nil {
+		return 0, err
 	}
 	p.x.window.rewind()
 	p.linked(ep)
 	began := time.Now()
-	err = s.loop(ctx, closed, blocks)
+	err = s.loop(ctx)
 	return time.Since(began), err
+}
+
+// notices is room for messages from RabbitMQ that are rare.
+const notices = 64
+
+// open makes the channel. The library stalls when a listener's Go channel is
+// full: each has room for everything that can be under way.
+func (s *session) open(l *link) (err error) {
+	if s.ch, err = l.Channel(); err != nil {
+		return &linkError{"opening a channel", s.ep, err}
+	}
+	room := s.p.x.opts.WindowMessages + notices
+	s.confirms = s.ch.NotifyPublish(make(chan amqp091.Confirmation, room))
+	s.returns = s.ch.NotifyReturn(make(chan amqp091.Return, room))
+	s.closes = s.ch.NotifyClose(make(chan *amqp091.Error, 1))
+	if err := s.ch.Confirm(false); err != nil {
+		return &linkError{"asking for confirms", s.ep, err}
+	}
+	return nil
 }
 
 func (p *publisher) linked(ep endpoint) {
@@ -131,7 +141,7 @@ func (p *publisher) linked(ep endpoint) {
 
 var always = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
-func (s *session) loop(ctx context.Context, closed <-chan *amqp091.Error, blocks <-chan amqp091.Blocking) error {
+func (s *session) loop(ctx context.Context) error {
 	w, timeout := s.p.x.window, s.p.x.opts.ConfirmTimeout
 	tick := time.NewTicker(timeout/4 + 1)
 	defer tick.Stop()
@@ -151,15 +161,15 @@ func (s *session) loop(ctx context.Context, closed <-chan *amqp091.Error, blocks
 		}
 		select {
 		case <-ctx.Done():
-		case e := <-closed:
+		case e := <-s.closes:
 			return s.closed(e)
-		case b := <-blocks:
+		case b := <-s.blocks:
 			s.block(b)
 		case <-s.returns:
 			return s.returned()
 		case c, ok := <-s.confirms:
 			if !ok {
-				return s.closed(<-closed)
+				return s.closed(<-s.closes)
 			}
 			if err := s.confirm(c); err != nil {
 				return err

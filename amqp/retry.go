@@ -123,6 +123,8 @@ func (e *linkError) reason() string {
 	switch {
 	case errors.Is(e.err, amqp091.ErrCredentials), isLoginRefusal(e.err):
 		return fmt.Sprintf("login as %q failed: wrong user or password, or RabbitMQ went down meanwhile", e.ep.user)
+	case errors.Is(e.err, amqp091.ErrClosed):
+		return "RabbitMQ closed the connection"
 	case errors.As(e.err, &ae) && ae.Server:
 		return fmt.Sprintf("RabbitMQ says %d %s", ae.Code, ae.Reason)
 	case errors.As(e.err, &ae):

@@ -42,23 +42,32 @@ func (o *Options) declareExchange(l *link, ep endpoint) error {
 // does, but also wants a permission and a durability that we don't insist on.
 func (o *Options) checkFanout(ch *amqp091.Channel, ep endpoint) error {
 	err := ch.ExchangeDeclare(o.Exchange, amqp091.ExchangeFanout, true, false, false, false, nil)
-	ae := (*amqp091.Error)(nil)
 	switch {
 	case err == nil, hasCode(err, amqp091.AccessRefused):
 		return nil
-	case errors.As(err, &ae) && ae.Code == amqp091.PreconditionFailed && !strings.Contains(ae.Reason, "arg 'type'"):
-		return nil
+	case !hasCode(err, amqp091.PreconditionFailed):
+		return &linkError{fmt.Sprintf("checking exchange %q", o.Exchange), ep, err}
+	case strings.Contains(err.Error(), "arg 'type'"):
+		return &linkError{fmt.Sprintf("exchange %q must be a fanout exchange", o.Exchange), ep, err}
 	}
-	return &linkError{fmt.Sprintf("exchange %q must be a fanout exchange", o.Exchange), ep, err}
+	return nil
 }
 
 // attach declares the node's own queue, binds it and consumes from it.
-func (o *Options) attach(l *link, ch *amqp091.Channel, ep endpoint) (queue string, d <-chan amqp091.Delivery, err error) {
-	if err := o.declareExchange(l, ep); err != nil {
-		return "", nil, err
+func (f *feed) attach(l *link) error {
+	o := &f.x.opts
+	if err := o.declareExchange(l, f.ep); err != nil {
+		return err
 	}
+	ch, err := l.Channel()
+	if err != nil {
+		return &linkError{"opening a channel", f.ep, err}
+	}
+	f.ch = ch
+	f.closed = ch.NotifyClose(make(chan *amqp091.Error, 1))
+	f.canceled = ch.NotifyCancel(make(chan string, 1))
 	if err := ch.Qos(o.Prefetch, 0, false); err != nil {
-		return "", nil, &linkError{"setting the prefetch", ep, err}
+		return &linkError{"setting the prefetch", f.ep, err}
 	}
 	// The type is said because a vhost's default may be one that can't be
 	// exclusive. RabbitMQ 4 refuses transient queues that aren't.
@@ -68,16 +77,16 @@ func (o *Options) attach(l *link, ch *amqp091.Channel, ep endpoint) (queue strin
 		amqp091.QueueOverflowArg:    amqp091.QueueOverflowDropHead,
 	})
 	if err != nil {
-		return "", nil, &linkError{"declaring the node's queue", ep, err}
+		return &linkError{"declaring the node's queue", f.ep, err}
 	}
+	f.queue = q.Name
 	if err := ch.QueueBind(q.Name, "", o.Exchange, false, nil); err != nil {
-		return "", nil, &linkError{fmt.Sprintf("binding the node's queue to exchange %q", o.Exchange), ep, err}
+		return &linkError{fmt.Sprintf("binding the node's queue to exchange %q", o.Exchange), f.ep, err}
 	}
-	d, err = ch.Consume(q.Name, consumerTag, false, true, false, false, nil)
-	if err != nil {
-		return "", nil, &linkError{"consuming from the node's queue", ep, err}
+	if f.deliveries, err = ch.Consume(q.Name, consumerTag, false, true, false, false, nil); err != nil {
+		return &linkError{"consuming from the node's queue", f.ep, err}
 	}
-	return q.Name, d, nil
+	return nil
 }
 
 func hasCode(err error, code int) bool {

@@ -53,17 +53,16 @@ func (s *shard) acceptBurst() {
 			}
 		case errors.Is(err, unix.EAGAIN):
 			return
-		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE),
-			errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):
-			// Level-triggered: asking again at once would spin.
+		case errors.Is(err, unix.ECONNABORTED), errors.Is(err, unix.EINTR):
+			// That connection is gone, others may wait.
+			s.g.count.acceptErrors.Add(1)
+		default:
+			// Out of descriptors (EMFILE, ENFILE) or memory, as a rule. The
+			// poller is level-triggered: asking again at once would spin.
 			s.g.count.acceptPauses.Add(1)
-			s.g.log.Debug("out of resources for new connections: accepting rests", "err", err)
+			s.g.log.Debug("cannot accept connections: resting", "err", err)
 			s.rest()
 			return
-		default:
-			// ECONNABORTED and what the network left in it (accept(2)):
-			// that connection is gone, others may wait.
-			s.g.count.acceptErrors.Add(1)
 		}
 	}
 }

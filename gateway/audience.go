@@ -7,7 +7,8 @@ import (
 )
 
 // chunkBytes is the most of a log that is written to a client at once: what
-// stays in a core's cache while all clients of a channel are written it.
+// stays in a core's cache while all clients of a channel are written it. It is
+// less where clients.max_lag is small: see Gateway.chunk.
 const chunkBytes = 64 << 10
 
 // audience is one channel's clients on one shard.

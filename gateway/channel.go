@@ -128,10 +128,3 @@ func (g *Gateway) seal(ch *channel) {
 		a.shard.notify(a)
 	}
 }
-
-// sealed says whether the channel holds no buffer.
-func (g *Gateway) sealed(ch *channel) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return ch.log.Sealed()
-}

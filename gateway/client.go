@@ -73,12 +73,11 @@ type debt struct {
 	cursor framelog.Cursor
 	until  int64 // log position to reach before last; if none, noLog
 
-	lag      int64  // bytes, when last checked
-	pressed  bool   // counted in crowd.pressed
-	stalled  bool   // counted in crowd.stalled
-	took     int64  // bytes since windowAt
-	windowAt uint32 // shard.now
-	tookAt   uint32 // shard.now of the last progress
+	lag      int64    // bytes, when last measured
+	stands   standing // how it is counted in crowd
+	took     int64    // bytes since windowAt
+	windowAt uint32   // shard.now
+	tookAt   uint32   // shard.now of the last progress
 }
 
 const noLog = -1

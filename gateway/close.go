@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"warren/gateway/frame"
+	"warren/gateway/framelog"
 	"warren/gateway/poll"
 )
 
@@ -66,6 +67,7 @@ func (s *shard) shut(c *client, code ws.StatusCode, reason string, rest remainde
 		}
 		d.pong = nil
 		s.letGo(c)
+		d.cursor = framelog.Cursor{}
 	}
 	s.flush(c)
 }
@@ -136,7 +138,9 @@ func (s *shard) letGo(c *client) {
 	if a == nil {
 		return
 	}
-	s.ease(c)
+	if c.out != nil {
+		s.stand(c, standing{})
+	}
 	c.audience = nil
 	if c.late {
 		a.removeLate(c)
@@ -195,6 +199,10 @@ func (s *shard) reset(c *client, why ending) {
 func (s *shard) stop() {
 	s.stopping = true
 	s.rest()
+	if s.g.stopped.Add(1) == int64(len(s.g.shards)) {
+		// Refuse new connections, rather than let them wait for the end.
+		_ = unix.Shutdown(s.g.lfd, unix.SHUT_RDWR)
+	}
 	for i := range s.slots {
 		c := s.slots[i].c
 		switch {

@@ -31,6 +31,7 @@ type Gateway struct {
 	origins  request.Origins
 	began    time.Time
 	pressLag int64 // a quarter of clients.max_lag: from there the source is held back
+	chunk    int   // bytes of a log written at once
 	tooBig   string
 
 	// Static after Listen.
@@ -39,9 +40,9 @@ type Gateway struct {
 	maxConns   int64 // descriptors for connections
 	maxClients int64
 
-	// Static after Serve began.
 	shards []*shard
-	plain  *plainServer
+
+	plain *plainServer // static after Serve began
 
 	// Any goroutine.
 	crowd    crowd
@@ -52,6 +53,7 @@ type Gateway struct {
 	inbound  atomic.Int64 // bytes against memory.inbound
 	holding  atomic.Int64 // holds whose messages wait for the exchange
 	stopping atomic.Bool
+	stopped  atomic.Int64  // shards that accept no more
 	quiet    chan struct{} // of capacity 1: conns or holding fell while stopping
 
 	mu       sync.Mutex
@@ -68,7 +70,7 @@ func New(o Options, ex Exchange) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Gateway{
+	g := &Gateway{
 		o:        o,
 		ex:       ex,
 		log:      o.Logger,
@@ -76,11 +78,14 @@ func New(o Options, ex Exchange) (*Gateway, error) {
 		origins:  origins,
 		began:    time.Now(),
 		pressLag: int64(o.Clients.MaxLag / 4),
+		chunk:    min(chunkBytes, max(1, o.Clients.MaxLag/8)), // else one write makes a client slow
 		tooBig:   fmt.Sprintf("message over %d bytes", o.WebSocket.MaxMessageSize),
 		lfd:      -1,
 		quiet:    make(chan struct{}, 1),
 		channels: map[string]*channel{},
-	}, nil
+	}
+	g.crowd.budget = budgetMillis
+	return g, nil
 }
 
 // Addr is where Listen bound.
@@ -112,6 +117,16 @@ func (g *Gateway) retained() (sum int64) {
 	return sum
 }
 
+// retainsMost says whether no other shard retains more.
+func (g *Gateway) retainsMost(s *shard) bool {
+	for _, other := range g.shards {
+		if other.retained.Load() > s.retained.Load() {
+			return false
+		}
+	}
+	return true
+}
+
 // settle tells a stop that conns or holding may have become zero.
 func (g *Gateway) settle() {
 	if !g.stopping.Load() {
@@ -132,10 +147,7 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	if g.lfd < 0 {
 		return errNotListening
 	}
-	defer unix.Close(g.lfd)
-	if err := g.openShards(); err != nil {
-		return err
-	}
+	defer func() { _ = unix.Close(g.lfd) }()
 	defer g.closePollers()
 	g.plain = newPlainServer(g)
 
@@ -171,6 +183,7 @@ func (g *Gateway) Serve(ctx context.Context) error {
 		s.post(note{kind: noteExit})
 	}
 	loops.Wait()
+	g.plain.close() // what shards handed over meanwhile
 	return err
 }
 

@@ -24,7 +24,7 @@ type node struct {
 }
 
 // start serves a gateway with o. Without an exchange it has an embedded one.
-func start(t *testing.T, o gateway.Options, ex gateway.Exchange) *node {
+func start(t testing.TB, o gateway.Options, ex gateway.Exchange) *node {
 	t.Helper()
 	if ex == nil {
 		ex = gateway.NewEmbedded()
@@ -66,7 +66,7 @@ func start(t *testing.T, o gateway.Options, ex gateway.Exchange) *node {
 func (n *node) url(path string) string { return fmt.Sprintf("ws://%s%s", n.Addr(), path) }
 
 // within is a context for one step of a test.
-func within(t *testing.T) context.Context {
+func within(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	return ctx

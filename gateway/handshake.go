@@ -73,10 +73,11 @@ func (s *shard) head(c *client, b []byte) {
 	switch {
 	case refusal != nil:
 		s.refuse(c, refusal)
-	case !head.WebSocket:
-		s.handOver(c, b)
-	default:
+	case head.WebSocket:
 		s.upgrade(c, head, b[:n], b[n:])
+	case s.health(c, head):
+	default:
+		s.handOver(c, head.Path, b)
 	}
 }
 

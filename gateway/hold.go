@@ -60,8 +60,10 @@ func (s *shard) publishFailed(err error) {
 
 func (s *shard) holdBack(c *client, text bool, payload []byte) {
 	size := int64(len(payload) + holdRecord)
-	if s.g.inbound.Add(size) > s.g.o.Memory.Inbound {
-		s.g.inbound.Add(-size)
+	if c.hold == nil {
+		size += holdCost
+	}
+	if !s.g.reserve(size) {
 		s.g.count.inboundFull.Add(1)
 		s.fail(c, statusTryAgainLater, reasonMemory)
 		return
@@ -84,7 +86,21 @@ func (s *shard) holdBack(c *client, text bool, payload []byte) {
 	h.buf = append(h.buf, payload...)
 }
 
-const holdRecord = 5
+const (
+	holdRecord = 5   // bytes before a payload
+	holdCost   = 128 // bytes of a hold beside its records
+)
+
+// compact gives back what is published of a hold that isn't done.
+func (s *shard) compact(h *hold) {
+	if h.off <= len(h.buf)/2 {
+		return
+	}
+	s.g.inbound.Add(-int64(h.off))
+	h.charged -= int64(h.off)
+	h.buf = append([]byte(nil), h.buf[h.off:]...)
+	h.off = 0
+}
 
 // publishHeld goes on where the exchange was busy.
 func (s *shard) publishHeld() {
@@ -96,6 +112,7 @@ func (s *shard) publishHeld() {
 			payload := b[holdRecord : holdRecord+size]
 			err := s.g.ex.Publish(Message{Channel: h.channel, Payload: payload, Text: b[0] == 1, Client: h.id})
 			if errors.Is(err, ErrBusy) {
+				s.compact(h)
 				return
 			}
 			if err != nil {

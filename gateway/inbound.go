@@ -10,8 +10,8 @@ func (s *shard) charge(c *client, n int) bool {
 		n += inboundCost
 	}
 	c.in.charged += int64(n)
-	for s.g.inbound.Add(int64(n)) > s.g.o.Memory.Inbound {
-		n = 0
+	s.g.inbound.Add(int64(n))
+	for tries := 0; s.g.inbound.Load() > s.g.o.Memory.Inbound; tries++ {
 		worst := c
 		for _, p := range s.partials {
 			if p.in.charged > worst.in.charged {
@@ -19,12 +19,28 @@ func (s *shard) charge(c *client, n int) bool {
 			}
 		}
 		s.g.count.inboundFull.Add(1)
-		if worst == c {
+		if worst == c || tries == evictionsAtOnce {
 			return false
 		}
 		s.fail(worst, statusTryAgainLater, reasonMemory)
 	}
 	return true
+}
+
+// evictionsAtOnce bounds the work to make room for one message.
+const evictionsAtOnce = 4
+
+// reserve counts n bytes against memory.inbound, if they fit.
+func (g *Gateway) reserve(n int64) bool {
+	for {
+		was := g.inbound.Load()
+		if was+n > g.o.Memory.Inbound {
+			return false
+		}
+		if g.inbound.CompareAndSwap(was, was+n) {
+			return true
+		}
+	}
 }
 
 // inboundCost is what an inbound costs beside its message: itself and a header

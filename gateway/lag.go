@@ -2,8 +2,13 @@ package gateway
 
 const (
 	// windowMillis is how long a late client may take next to nothing before
-	// it counts as not reading.
-	windowMillis = 2000
+	// it counts as not reading. A receiver with a large buffer opens its window
+	// in large steps, so this is seconds.
+	windowMillis = 5000
+
+	// pauseMillis is how long it may take nothing at all before the source is
+	// no longer held back for it alone.
+	pauseMillis = 500
 
 	// activeMillis is how long after a delivery a channel's clients count as
 	// receiving.
@@ -19,11 +24,11 @@ func (s *shard) activate(a *audience) {
 	}
 }
 
-// recount keeps crowd.receiving true after a's size or activity changed.
+// recount keeps crowd.receiving true after a's members or activity changed.
 func (s *shard) recount(a *audience) {
 	n := 0
 	if a.active {
-		n = a.size()
+		n = len(a.members)
 	}
 	s.g.crowd.receiving.Add(int64(n - a.counted))
 	a.counted = n
@@ -32,23 +37,36 @@ func (s *shard) recount(a *audience) {
 // checkLags looks for late clients whose lag has passed a bound.
 func (s *shard) checkLags(a *audience) {
 	a.checked = a.cursor.Pos()
-	end := a.channel.log.End()
 	for i := len(a.late) - 1; i >= 0; i-- { // from the end: the client may leave
-		if i >= len(a.late) {
-			continue
-		}
 		c := a.late[i]
-		d := c.out
-		d.lag = end - d.cursor.Pos() + int64(len(d.tail))
-		switch {
-		case c.state != open:
-		case d.lag > int64(s.g.o.Clients.MaxLag):
+		s.measure(c)
+		if c.state == open && c.out.lag > int64(s.g.o.Clients.MaxLag) {
 			s.slow(c)
-		case d.lag > s.g.pressLag && !d.stalled && !d.pressed:
-			d.pressed = true
-			s.g.crowd.pressed.Add(1)
-			s.g.crowd.judge()
 		}
+	}
+}
+
+// measure finds c's lag, and how it stands. The bounds for easing are lower, so
+// that it isn't on and off all the time.
+func (s *shard) measure(c *client) {
+	d := c.out
+	d.lag = c.audience.channel.log.End() - d.cursor.Pos() + int64(len(d.tail))
+	if d.stands.stalled {
+		return
+	}
+	is := d.stands
+	is.late = true
+	is.pressed = d.lag > s.g.pressLag || is.pressed && d.lag > s.g.pressLag/2
+	is.over = d.lag > 2*s.g.pressLag || is.over && d.lag > s.g.pressLag
+	is.over = is.over && int32(s.now-d.tookAt) < pauseMillis
+	s.stand(c, is)
+}
+
+// stand changes how c is counted among the late.
+func (s *shard) stand(c *client, is standing) {
+	if c.out.stands != is {
+		s.g.crowd.change(c.out.stands, is, s.now)
+		c.out.stands = is
 	}
 }
 
@@ -73,56 +91,19 @@ func (s *shard) skip(c *client) {
 	s.g.count.skips.Add(1)
 	s.g.count.skipped.Add(uint64(d.cursor.Frames(front.Pos())))
 	d.cursor = front
-	s.ease(c)
+	s.stand(c, standing{late: !d.stands.stalled, stalled: d.stands.stalled})
 }
 
-// eased takes c from the pressed once it has caught up most of the way.
-func (s *shard) eased(c *client) {
-	d := c.out
-	if d.pressed && c.audience != nil && c.audience.channel.log.End()-d.cursor.Pos() < s.g.pressLag/2 {
-		d.pressed = false
-		s.g.crowd.pressed.Add(-1)
-		s.g.crowd.judge()
-	}
-}
-
-// ease takes c from all counts of late clients.
-func (s *shard) ease(c *client) {
-	d := c.out
-	if d == nil {
-		return
-	}
-	if d.stalled {
-		d.stalled = false
-		s.g.crowd.stalled.Add(-1)
-	}
-	if d.pressed {
-		d.pressed = false
-		s.g.crowd.pressed.Add(-1)
-	}
-	s.g.crowd.judge()
-}
-
-// progress judges, every window, whether late clients are reading.
+// progress judges whether a late client is reading: not, once it took next to
+// nothing for a whole window; again, as soon as it took more.
 func (s *shard) progress(c *client) {
 	d := c.out
-	if int32(s.now-d.windowAt) < windowMillis {
-		return
+	reads := d.took >= int64(s.g.o.Clients.MaxLag)/8
+	over := int32(s.now-d.windowAt) >= windowMillis
+	if d.stands.stalled == reads && (reads || over) {
+		s.stand(c, standing{late: reads, stalled: !reads})
 	}
-	stalled := d.took < int64(s.g.o.Clients.MaxLag)/64
-	d.windowAt, d.took = s.now, 0
-	if stalled == d.stalled {
-		return
+	if over {
+		d.windowAt, d.took = s.now, 0
 	}
-	d.stalled = stalled
-	if !stalled {
-		s.g.crowd.stalled.Add(-1)
-		return
-	}
-	s.g.crowd.stalled.Add(1)
-	if d.pressed {
-		d.pressed = false
-		s.g.crowd.pressed.Add(-1)
-	}
-	s.g.crowd.judge()
 }

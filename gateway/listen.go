@@ -51,7 +51,14 @@ func (g *Gateway) Listen(addr string) error {
 		return fmt.Errorf("listen on %s: %w", addr, err)
 	}
 	g.addr = l.Addr()
-	return g.sizeUp()
+	if err = g.sizeUp(); err == nil {
+		err = g.openShards()
+	}
+	if err != nil {
+		_ = unix.Close(g.lfd)
+		g.lfd = -1
+	}
+	return err
 }
 
 // setOptions prepares the listening socket; connections inherit its options.

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"runtime"
 	"time"
+
+	"warren/gateway/request"
 )
 
 // Options configures a Gateway. Sizes are bytes; every zero stands for the
@@ -84,8 +86,10 @@ func (o Options) withDefaults() (Options, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	switch {
-	case ws.Path[0] != '/' || len(ws.Path) < 2 || ws.Path[len(ws.Path)-1] == '/':
-		return o, fmt.Errorf("websocket path %q: must begin with / and go on, without / at its end", ws.Path)
+	case ws.Path[0] != '/' || !request.ValidChannel(ws.Path[1:]):
+		return o, fmt.Errorf("websocket path %q: must be / and what a channel may be named, without / at its end", ws.Path)
+	case ws.Path == pathHealth || ws.Path == pathReady:
+		return o, fmt.Errorf("websocket path %q: is taken by the health checks", ws.Path)
 	case ws.MaxMessageSize < 0 || cl.MaxLag < 0 || cl.Max < 0 || o.Shards < 0:
 		return o, fmt.Errorf("negative size or count in %+v", o)
 	case ws.MaxDeliverSize > cl.MaxLag/4:

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -10,14 +11,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"warren/gateway/request"
 )
 
 const (
 	// maxPlain is how many requests the HTTP server has at once; beyond, 503.
-	maxPlain = 256
+	maxPlain = 128
 
 	// plainTimeout bounds each of its reads and writes.
 	plainTimeout = 10 * time.Second
@@ -27,16 +26,23 @@ const (
 // connections by the shards, one request each. (A proxy may send an Upgrade on
 // a kept connection, which would be lost on this side.)
 type plainServer struct {
-	http  *http.Server
-	conns chan net.Conn
-	addr  net.Addr
-	once  sync.Once
-	done  chan struct{}
-	busy  atomic.Int64
+	http   *http.Server
+	conns  chan net.Conn
+	addr   net.Addr
+	linger time.Duration // for a peer to close after its response
+	once   sync.Once
+	done   chan struct{}
+	busy   atomic.Int64 // connections, at most maxPlain
+	ending atomic.Bool  // nobody is waited for any more
 }
 
 func newPlainServer(g *Gateway) *plainServer {
-	p := &plainServer{conns: make(chan net.Conn, maxPlain), addr: g.addr, done: make(chan struct{})}
+	p := &plainServer{
+		conns:  make(chan net.Conn, maxPlain),
+		addr:   g.addr,
+		linger: g.o.Clients.CloseTimeout,
+		done:   make(chan struct{}),
+	}
 	p.http = &http.Server{
 		Handler:           g.routes(),
 		ReadHeaderTimeout: plainTimeout,
@@ -84,6 +90,7 @@ func (p *plainServer) shutdown(timeout time.Duration) {
 
 // close ends all of them.
 func (p *plainServer) close() {
+	p.ending.Store(true)
 	_ = p.http.Close()
 	for {
 		select {
@@ -95,31 +102,35 @@ func (p *plainServer) close() {
 	}
 }
 
-// take gives a connection to the server; false if it has enough. pre is what
-// has been read from it.
-func (p *plainServer) take(fd int, pre []byte) bool {
+// admit reserves a place for a connection; false if there is none.
+func (p *plainServer) admit() bool {
 	if p.busy.Add(1) > maxPlain {
 		p.busy.Add(-1)
 		return false
 	}
+	return true
+}
+
+// take gives an admitted connection to the server. pre is what has been read
+// from it.
+func (p *plainServer) take(fd int, pre []byte) {
 	// FileConn duplicates the descriptor; the file owns the first.
 	f := os.NewFile(uintptr(fd), "tcp")
 	conn, err := net.FileConn(f)
 	_ = f.Close()
 	if err != nil {
 		p.busy.Add(-1)
-		return true // it is closed, which is all that can be said to it
+		return // it is closed, which is all that can be said to it
 	}
-	p.conns <- &plainConn{Conn: conn, server: p, pre: pre}
-	return true
+	p.conns <- &plainConn{TCPConn: conn.(*net.TCPConn), server: p, pre: pre}
 }
 
 // plainConn reads what the shard has read, then the connection.
 type plainConn struct {
-	net.Conn
+	*net.TCPConn
 	server *plainServer
 	pre    []byte
-	once   sync.Once
+	closed atomic.Bool
 }
 
 func (c *plainConn) Read(b []byte) (int, error) {
@@ -128,18 +139,33 @@ func (c *plainConn) Read(b []byte) (int, error) {
 		c.pre = c.pre[n:]
 		return n, nil
 	}
-	return c.Conn.Read(b)
+	return c.TCPConn.Read(b)
 }
 
+// Close lets the response arrive: to close with input unread would reset the
+// connection, and what is on its way with it.
 func (c *plainConn) Close() error {
-	c.once.Do(func() { c.server.busy.Add(-1) })
-	return c.Conn.Close()
+	if c.closed.Swap(true) {
+		return c.TCPConn.Close()
+	}
+	if !c.server.ending.Load() && c.CloseWrite() == nil {
+		_ = c.SetReadDeadline(time.Now().Add(c.server.linger))
+		_, _ = io.Copy(io.Discard, c.TCPConn)
+	}
+	err := c.TCPConn.Close()
+	c.server.busy.Add(-1)
+	return err
 }
 
 // handOver moves a connection that doesn't ask for a WebSocket to the HTTP
 // server. b is what was read of it.
-func (s *shard) handOver(c *client, b []byte) {
-	if s.g.plain.busy.Load() >= maxPlain {
+func (s *shard) handOver(c *client, path, b []byte) {
+	// A plain GET of root is a person with a browser; of a channel, a mistake.
+	if _, where := request.Channel(path, s.g.o.WebSocket.Path); where == request.Named {
+		s.refuse(c, request.ErrUpgradeRequired)
+		return
+	}
+	if !s.g.plain.admit() {
 		s.refuse(c, request.ErrFull)
 		return
 	}
@@ -148,7 +174,5 @@ func (s *shard) handOver(c *client, b []byte) {
 	// The poller must forget it: the duplicate would keep it watched.
 	_ = s.poller.Remove(fd)
 	s.leave(c, endHanded)
-	if !s.g.plain.take(fd, pre) {
-		_ = unix.Close(fd)
-	}
+	s.g.plain.take(fd, pre)
 }

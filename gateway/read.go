@@ -19,8 +19,8 @@ const maxHeadIn = maxHeaderIn + ws.MaxControlFramePayloadSize
 // read takes what came.
 func (s *shard) read(c *client) {
 	buf := s.buf[:]
-	if c.hold != nil {
-		buf = buf[:holdSlack] // what comes now may have to be kept
+	if c.hold != nil || len(s.holds) > 0 {
+		buf = buf[:holdSlack] // what comes now has to be kept, as a rule
 	}
 	n, err := unix.Read(c.sock(), buf)
 	switch {
@@ -55,6 +55,12 @@ func (s *shard) input(c *client, b []byte) {
 		}
 		if b = s.frame(c, b); b == nil {
 			break
+		}
+	}
+	if body := s.ping; body != nil {
+		s.ping = nil
+		if c.state == open {
+			s.pong(c, body)
 		}
 	}
 	if c.talking() {
@@ -207,7 +213,7 @@ func (s *shard) frameDone(c *client) {
 	s.publish(c, in.text, in.msg)
 	if c.in == in { // it may have failed
 		s.uncharge(c, len(in.msg))
-		in.msg = in.msg[:0]
+		in.msg = nil // its capacity is no longer charged
 		in.utf8.Reset()
 	}
 }
@@ -216,9 +222,9 @@ func (s *shard) frameDone(c *client) {
 func (s *shard) control(c *client, op ws.OpCode, body []byte) {
 	switch op {
 	case ws.OpPing:
-		if c.state == open {
-			s.pong(c, body)
-		}
+		// Of several in one read the latest is answered (RFC 6455, 5.5.3):
+		// a flood of pings must not cost a write each.
+		s.ping = append(s.pingBuf[:0], body...)
 	case ws.OpPong: // a sign of life, like any byte
 	case ws.OpClose:
 		s.peerCloses(c, body)

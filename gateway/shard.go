@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gobwas/ws"
+
 	"warren/gateway/poll"
 )
 
@@ -61,6 +63,8 @@ type shard struct {
 	stopping   bool
 	done       bool
 	shake      handshaker
+	ping       []byte // body of the latest ping of this read; nil: none
+	pingBuf    [ws.MaxControlFramePayloadSize]byte
 	buf        [readBuffer]byte
 	scratch    [1024]byte // small output
 }
@@ -133,6 +137,9 @@ func (s *shard) poll() error {
 	s.events, err = s.poller.Wait(s.events[:0], wait)
 	s.sleeping.Store(false)
 	s.now = s.g.clock()
+	if wait < 0 {
+		s.nextTick = s.now // it may have been weeks: the clock wraps
+	}
 	if err != nil {
 		return fmt.Errorf("shard: %w", err)
 	}
@@ -147,7 +154,7 @@ func (s *shard) patience() int {
 	switch {
 	case !s.work.empty():
 		return 0
-	case s.conns.Load() == 0 && (s.accepting || s.stopping):
+	case s.conns.Load() == 0 && s.retained.Load() == 0 && (s.accepting || s.stopping):
 		return -1 // nothing that a tick would see to
 	}
 	return max(0, int(int32(s.nextTick-s.now)))
@@ -262,7 +269,7 @@ func (s *shard) watch(c *client, in poll.Interest) {
 // rewatch derives the interest from the client's state.
 func (s *shard) rewatch(c *client) {
 	var in poll.Interest
-	if c.hold == nil || !c.hold.full() {
+	if c.hold == nil || !c.hold.full() && s.g.inbound.Load() < s.g.o.Memory.Inbound/2 {
 		in |= poll.Read
 	}
 	if c.out != nil {

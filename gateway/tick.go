@@ -93,12 +93,16 @@ func (s *shard) visitOpen(c *client) {
 
 // visitAudience clears up after a channel that fell quiet.
 func (s *shard) visitAudience(a *audience) {
+	if s.g.Hold() != nil {
+		a.lastData = s.now // it is quiet because it is held back
+	}
 	if a.active && int32(s.now-a.lastData) > activeMillis {
 		a.active = false
 		s.recount(a)
 	}
 	pos := a.cursor.Pos()
-	if pos == a.visited && pos == a.channel.log.End() && a.cursor.Buffered() {
+	// Quiet, measured by what its segment costs.
+	if cost := a.cursor.Buffer(); cost > 0 && pos == a.channel.log.End() && pos-a.visited <= int64(cost/16) {
 		s.g.seal(a.channel)
 	}
 	a.visited = pos
@@ -112,15 +116,15 @@ func (s *shard) visitLate() {
 		var most int64
 		for _, c := range a.late {
 			s.progress(c)
-			most = max(most, c.out.lag)
+			most = max(most, c.out.lag+int64(c.out.cursor.Buffer()))
 		}
 		retained += most
 	}
 	s.retained.Store(retained)
-	if total := s.g.retained(); total > s.g.o.Memory.Logs && retained > 0 {
-		s.shed(total - s.g.o.Memory.Logs)
+	if over := s.g.retained() - s.g.o.Memory.Logs; over > 0 && retained > 0 && s.g.retainsMost(s) {
+		s.shed(over)
 	}
-	s.g.crowd.judge()
+	s.g.crowd.judge(s.now)
 }
 
 // shed closes the worst laggards until so many bytes are free, or nobody here

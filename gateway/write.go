@@ -9,9 +9,6 @@ import (
 	"warren/gateway/frame"
 )
 
-// flushBytes is the most written to one late client before others have a turn.
-const flushBytes = 2 * chunkBytes
-
 // sweep writes what is new to the members of the audiences at work, at most so
 // many times; what is left stays for the next call.
 func (s *shard) sweep(writes int) {
@@ -33,7 +30,7 @@ func (s *shard) sweep(writes int) {
 func (s *shard) sweepOne(a *audience, writes int) (left int) {
 	if a.chunk == nil {
 		a.swept = 0
-		a.chunk = a.cursor.Chunk(chunkBytes)
+		a.chunk = a.cursor.Chunk(s.g.chunk)
 		if a.chunk == nil {
 			s.offered(a)
 			return writes
@@ -88,6 +85,9 @@ func (s *shard) fallBehind(c *client, n int) {
 	a.part(c)
 	a.addLate(c)
 	c.out = d
+	// In this order: never in neither count.
+	s.stand(c, standing{late: true})
+	s.recount(a)
 }
 
 // send writes private output, whole, to a client that is owed nothing.
@@ -105,8 +105,7 @@ func (s *shard) send(c *client, b []byte) {
 	s.rewatch(c)
 }
 
-// pong answers a ping. Of pings that come faster than pongs leave, only the
-// latest is answered (RFC 6455, 5.5.3).
+// pong answers a ping.
 func (s *shard) pong(c *client, body []byte) {
 	if c.out != nil {
 		c.out.pong = frame.Append(c.out.pong[:0], ws.OpPong, body)
@@ -115,10 +114,10 @@ func (s *shard) pong(c *client, body []byte) {
 	s.send(c, frame.Append(s.scratch[:0], ws.OpPong, body))
 }
 
-// flush writes what c is owed.
+// flush writes what c is owed, or as much of it as leaves others a turn.
 func (s *shard) flush(c *client) {
 	d := c.out
-	for budget := flushBytes; budget > 0; {
+	for budget := 2 * s.g.chunk; budget > 0; {
 		b, fromLog := s.owed(c)
 		if len(b) == 0 {
 			s.settled(c)
@@ -143,7 +142,9 @@ func (s *shard) flush(c *client) {
 			break
 		}
 	}
-	s.eased(c)
+	if c.audience != nil {
+		s.measure(c)
+	}
 	s.rewatch(c)
 }
 
@@ -155,7 +156,7 @@ func (s *shard) owed(c *client) (b []byte, fromLog bool) {
 		return d.tail, false
 	}
 	logged := c.audience != nil
-	if logged && (len(d.pong) > 0 || d.last != nil && d.until == noLog) {
+	if logged && len(d.pong) > 0 {
 		if b = d.cursor.Rest(); len(b) > 0 {
 			return b, true
 		}
@@ -171,7 +172,7 @@ func (s *shard) owed(c *client) (b []byte, fromLog bool) {
 			end = front.Pos()
 		}
 		if most := end - d.cursor.Pos(); most > 0 {
-			b = d.cursor.Chunk(chunkBytes)
+			b = d.cursor.Chunk(s.g.chunk)
 			return b[:min(int64(len(b)), most)], true
 		}
 	}
@@ -182,11 +183,13 @@ func (s *shard) owed(c *client) (b []byte, fromLog bool) {
 // settled is called when c is owed nothing more.
 func (s *shard) settled(c *client) {
 	if c.state == open {
-		s.ease(c)
 		a := c.audience
 		a.removeLate(c)
 		a.join(c)
+		s.recount(a)
+		s.stand(c, standing{})
 		c.out = nil
+		c.heard, c.pinged = s.now, false // it took all: a sign of life
 		s.rewatch(c)
 		return
 	}

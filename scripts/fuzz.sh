@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every fuzz target there is for a while each: fuzz.sh [DURATION]
 set -euo pipefail
-duration=${1:-5s}
+duration=${1:-3s}
 
 # go test -list prints the names, then "ok <package> <time>" behind them.
 targets=$(go test -list '^Fuzz' ./... | awk '

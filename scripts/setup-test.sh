@@ -47,3 +47,10 @@ echo "installing for the tests: ${missing[*]}"
 apt=("${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y -qq -o DPkg::Lock::Timeout=120)
 "${apt[@]}" update
 "${apt[@]}" install --no-install-recommends "${missing[@]}" >/dev/null
+
+# Nor should they start with the machine from now on.
+if have_any systemctl; then
+	for name in "${missing[@]}"; do
+		case $name in rabbitmq-server | haproxy) "${root[@]}" systemctl --quiet disable "$name" ;; esac
+	done
+fi

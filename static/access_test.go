@@ -177,6 +177,9 @@ func narrowAndLow(t *testing.T, f *fake, tab *browsertest.Tab) {
 		if over := browsertest.Eval[int](tab, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
 			t.Errorf("%v: the page is %d px too wide", size, over)
 		}
+		if over := browsertest.Eval[int](tab, `(l => l.scrollWidth - l.clientWidth)(document.querySelector('#log'))`); over > 0 {
+			t.Errorf("%v: messages are %d px too wide", size, over)
+		}
 		if h := browsertest.Eval[float64](tab, `document.querySelector('#log').clientHeight`); h < 120 {
 			t.Errorf("%v: the messages have %v px", size, h)
 		}

@@ -80,7 +80,14 @@ func textIsText(t *testing.T, f *fake, tab *browsertest.Tab) {
 	if lines(got...) != lines(messages...) {
 		t.Errorf("shown:\n%q\nwant:\n%q", got, messages)
 	}
-	if n := browsertest.Eval[int](tab, `document.querySelectorAll('#list :is(script, img, b, a)').length`); n != 0 {
+	// A close reason comes from outside as well.
+	reason := `<img src=x onerror="window.hacked = 1"><b>`
+	c.end(websocket.StatusPolicyViolation, reason)
+	tab.Wait(inState("refused"))
+	for _, where := range []string{"#list .note.bad", "#detail"} {
+		tab.Wait(fmt.Sprintf("document.querySelector(%q).textContent.includes(%q)", where, "(1008: "+reason+")"))
+	}
+	if n := browsertest.Eval[int](tab, `document.querySelectorAll(':is(#list, #detail) :is(script, img, b, a)').length`); n != 0 {
 		t.Errorf("%d elements were made from text", n)
 	}
 	if browsertest.Eval[bool](tab, "'hacked' in window") {
@@ -213,7 +220,7 @@ func channelInAddress(t *testing.T, f *fake, tab *browsertest.Tab) {
 	if c := f.accept(); c.path != "/ws/room" {
 		t.Errorf("joined %s, want /ws/room", c.path)
 	}
-	tab.Wait(`location.hash === '#room'`)
+	tab.Wait(inState("open") + ` && location.hash === '#room'`)
 	browsertest.Eval[bool](tab, `history.back() ?? true`)
 	if c := f.accept(); c.path != first.path {
 		t.Errorf("back leads to %s, want %s", c.path, first.path)

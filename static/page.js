@@ -77,6 +77,7 @@ let channel = '';
 let failures = 0;
 let timer = 0; // of the next try, or of the handshake's deadline
 let due = 0; // when the next try is, as Date.now()
+let asked = false; // the gateway asked us not to hurry
 let ticking = 0;
 
 function connect() {
@@ -101,9 +102,7 @@ function connect() {
     show('open', url);
     note(`Connected to ${url}`);
   };
-  s.onmessage = (event) => {
-    if (s === socket) received(event.data);
-  };
+  s.onmessage = (event) => received(event.data); // none come once it is closing
   s.onclose = (event) => {
     if (s !== socket) return;
     if (opened && Date.now() - opened >= retry.settled) failures = 0;
@@ -124,6 +123,7 @@ function ended({ code, reason }, opened) {
   const wait = waitAfter(code);
   failures++;
   due = Date.now() + wait;
+  asked = code === 1012 || code === 1013;
   show('waiting', why);
   timer = setTimeout(connect, wait);
   tick();
@@ -217,10 +217,10 @@ $('toggle').addEventListener('click', () => {
 });
 $('now').addEventListener('click', retryNow);
 addEventListener('popstate', followAddress); // hash changes fire it too
-addEventListener('online', retryNow);
+addEventListener('online', () => asked || retryNow());
 document.addEventListener('visibilitychange', () => {
   if (document.hidden) return;
-  retryNow(); // hidden pages get their timers late
+  if (Date.now() >= due) retryNow(); // hidden pages get their timers late
   unread = 0;
   title();
 });

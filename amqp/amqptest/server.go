@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -187,7 +186,7 @@ func (s *Server) Start(ctx context.Context) error {
 		select {
 		case <-poll.C:
 		case <-s.broker.done:
-			s.broker = nil
+			s.Kill() // what is left of its group
 			return fmt.Errorf("RabbitMQ ended while starting; the end of its output:\n%s", s.logTail())
 		case <-ctx.Done():
 			return fmt.Errorf("waiting for RabbitMQ to answer (last: %v): %w; the end of its output:\n%s", dialErr, ctx.Err(), s.logTail())
@@ -294,7 +293,6 @@ func (s *Server) Close() error {
 type process struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended
-	once sync.Once
 }
 
 // spawn runs a program whose output goes to a file.

@@ -38,7 +38,7 @@ func (d delivery) run(ctx context.Context, b *bench) (figures []figure, err erro
 	if err != nil {
 		return nil, err
 	}
-	f := compare("delivery", what, "µs", floats(s), floats(y))
+	f := compare(what, "µs", floats(s), floats(y))
 	f.ratioAtMost(d.atMost)
 	pace := "the next when all clients have the last"
 	if d.every > 0 {

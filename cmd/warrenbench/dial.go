@@ -115,21 +115,22 @@ func writeAll(fd int, b []byte) error {
 	return nil
 }
 
-// dial opens n connections and hands each on with the bytes behind the 101.
-// Whoever takes the descriptor closes it.
+// dial opens n connections and hands each on, with the bytes behind the 101.
+// The descriptor is then taken's to close, also if it returns an error.
 func (d *dialer) dial(ctx context.Context, n int, taken func(fd int, rest []byte) error) error {
-	return d.run(ctx, n, func(fd int, rest []byte) (bool, error) { return false, taken(fd, rest) })
+	return d.run(ctx, n, taken)
 }
 
 // dialAndClose opens and closes n connections: 101, then the client's FIN, then
 // the server's. When it returns the server has done all its work for them.
-func (d *dialer) dialAndClose(ctx context.Context, n int) error {
-	return d.run(ctx, n, func(fd int, _ []byte) (bool, error) {
-		if err := unix.Shutdown(fd, unix.SHUT_WR); err != nil {
-			return false, fmt.Errorf("shut down: %w", err)
-		}
-		return true, nil
-	})
+func (d *dialer) dialAndClose(ctx context.Context, n int) error { return d.run(ctx, n, nil) }
+
+// underWay is what run has under way.
+type underWay struct {
+	ep    int
+	buf   []byte
+	taken func(fd int, rest []byte) error // nil: close behind the 101
+	open  map[int]*handshake              // by descriptor
 }
 
 // handshake is a connection whose 101 or whose end is awaited.
@@ -138,31 +139,28 @@ type handshake struct {
 	upgraded bool
 }
 
-// run keeps inFlight connections under way until n are done. upgraded is
-// called at the 101; it says whether to await the server's FIN and close.
-func (d *dialer) run(ctx context.Context, n int, upgraded func(fd int, rest []byte) (await bool, err error)) error {
+// run keeps inFlight connections under way until n are done.
+func (d *dialer) run(ctx context.Context, n int, taken func(fd int, rest []byte) error) error {
 	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return fmt.Errorf("create poller: %w", err)
 	}
 	defer unix.Close(ep)
-	under := map[int]*handshake{}
+	u := underWay{ep: ep, buf: make([]byte, 64<<10), taken: taken, open: map[int]*handshake{}}
 	defer func() {
-		for fd := range under {
+		for fd := range u.open {
 			_ = unix.Close(fd)
 		}
 	}()
 	events := make([]unix.EpollEvent, inFlight)
-	buf := make([]byte, 64<<10)
 	progress := time.Now()
-	for started := 0; started < n || len(under) > 0; {
-		for started < n && len(under) < inFlight {
+	for started := 0; started < n || len(u.open) > 0; {
+		for ; started < n && len(u.open) < inFlight; started++ {
 			fd, err := d.connect()
 			if err != nil {
 				return err
 			}
-			under[fd] = &handshake{}
-			started++
+			u.open[fd] = &handshake{}
 			if err := unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}); err != nil {
 				return fmt.Errorf("watch a client: %w", err)
 			}
@@ -175,62 +173,54 @@ func (d *dialer) run(ctx context.Context, n int, upgraded func(fd int, rest []by
 			progress = time.Now()
 		}
 		for _, e := range events[:ready] {
-			fd := int(e.Fd)
-			keep, done, err := under[fd].readable(fd, buf, upgraded)
-			if err != nil {
+			if err := u.readable(int(e.Fd)); err != nil {
 				return fmt.Errorf("handshake with %s: %w", d.to, err)
-			}
-			if !done {
-				continue
-			}
-			delete(under, fd)
-			if keep {
-				// Taken over: it goes on in another poller.
-				err = unix.EpollCtl(ep, unix.EPOLL_CTL_DEL, fd, nil)
-			} else {
-				err = unix.Close(fd)
-			}
-			if err != nil {
-				return fmt.Errorf("release a client: %w", err)
 			}
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if time.Since(progress) > stepDeadline {
-			return fmt.Errorf("handshake with %s: no answer for %v; %d of %d done", d.to, stepDeadline, started-len(under), n)
+			return fmt.Errorf("handshake with %s: no answer for %v; %d of %d done", d.to, stepDeadline, started-len(u.open), n)
 		}
 	}
 	return nil
 }
 
-// readable reads once. done says that the connection needs nothing more here;
-// keep, that it lives on elsewhere.
-func (h *handshake) readable(fd int, buf []byte, upgraded func(int, []byte) (bool, error)) (keep, done bool, err error) {
-	n, err := unix.Read(fd, buf)
+func (u *underWay) readable(fd int) error {
+	h := u.open[fd]
+	n, err := unix.Read(fd, u.buf)
 	switch {
 	case errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR):
-		return false, false, nil
+		return nil
 	case err != nil:
-		return false, false, fmt.Errorf("read: %w", err)
+		return fmt.Errorf("read: %w", err)
 	case n == 0 && h.upgraded:
-		return false, true, nil
+		delete(u.open, fd)
+		return unix.Close(fd)
 	case n == 0:
-		return false, false, fmt.Errorf("closed after %q", h.head)
+		return fmt.Errorf("closed after %q", h.head)
 	case h.upgraded:
-		return false, false, nil // a close frame, perhaps
+		return nil // a close frame, perhaps
 	}
-	h.head = append(h.head, buf[:n]...)
+	h.head = append(h.head, u.buf[:n]...)
 	head, rest, whole := bytes.Cut(h.head, headEnd)
 	if !whole && len(h.head) < headLimit {
-		return false, false, nil
+		return nil
 	}
 	if !whole || !bytes.HasPrefix(head, []byte("HTTP/1.1 101 ")) || !bytes.Contains(head, []byte(sampleAccept)) {
-		return false, false, fmt.Errorf("answer %.200q: no upgrade", h.head)
+		return fmt.Errorf("answer %.200q: no upgrade", h.head)
 	}
 	h.upgraded = true
-	await, err := upgraded(fd, rest)
-	return !await, !await || err != nil, err
+	if u.taken == nil {
+		return unix.Shutdown(fd, unix.SHUT_WR)
+	}
+	// It goes on in another poller.
+	if err := unix.EpollCtl(u.ep, unix.EPOLL_CTL_DEL, fd, nil); err != nil {
+		return fmt.Errorf("release a client: %w", err)
+	}
+	delete(u.open, fd)
+	return u.taken(fd, rest)
 }
 
 // epollWait waits in whole milliseconds, rounded up. Zero only looks.

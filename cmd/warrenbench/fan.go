@@ -76,6 +76,7 @@ func (f *fan) grow(ctx context.Context, d *dialer, n int) error {
 		i := len(f.clients)
 		// The event names the client, not the descriptor.
 		if err := unix.EpollCtl(f.ep, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i)}); err != nil {
+			_ = unix.Close(fd)
 			return fmt.Errorf("watch client %d: %w", i, err)
 		}
 		f.clients = append(f.clients, client{fd: fd})

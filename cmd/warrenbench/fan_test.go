@@ -131,47 +131,47 @@ func TestFanAnswersPings(t *testing.T) {
 }
 
 func TestFanNoticesWhoIsCutOff(t *testing.T) {
-	evict := func(n int, c net.Conn, _ *bufio.Reader) {
-		switch n {
-		case 1:
-			_, _ = c.Write(ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(1013, "slow consumer"))))
-		case 2:
-			c.Close()
+	for _, c := range []struct {
+		name   string
+		mayEnd bool
+		want   []string
+	}{
+		{"counted", true, []string{"2 of 5 clients were cut off; client ", " after 0 messages: closed "}},
+		{"an error at once", false, []string{"client ", " after 0 messages: closed "}},
+	} {
+		all := make(chan struct{}) // are connected
+		f := connected(t, scripted(t, string(bareAnswer), func(n int, c net.Conn, _ *bufio.Reader) {
+			<-all
+			switch n {
+			case 1:
+				_, _ = c.Write(ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(1013, "slow consumer"))))
+			case 2:
+				c.Close()
+			}
+		}), 5)
+		f.mayEnd = c.mayEnd
+		close(all)
+		err := f.until(t.Context(), "two ends", func() bool { return f.ended == 2 })
+		if c.mayEnd {
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = f.all(0)
 		}
-	}
-	strict := connected(t, scripted(t, string(bareAnswer), evict), 1) // number 0 lives
-	if err := strict.all(0); err != nil {
-		t.Fatal(err)
-	}
-	f, err := newFan(64, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.mayEnd = true
-	if err := f.grow(t.Context(), newDialer(scripted(t, string(bareAnswer), evict)), 5); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.until(t.Context(), "two ends", func() bool { return f.ended == 2 }); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.all(0); err == nil || !strings.Contains(err.Error(), "2 of 5 clients were cut off") {
-		t.Errorf("error %v, want that 2 of 5 were cut off", err)
-	}
-	if err := f.close(t.Context()); err != nil {
-		t.Error(err)
-	}
-
-	f = connected(t, scripted(t, string(bareAnswer), evict), 3)
-	f.expect(1)
-	if err := f.until(t.Context(), "a message that never comes", func() bool { return f.behind == 0 }); err == nil || !strings.Contains(err.Error(), "client ") {
-		t.Errorf("error %v, want to hear of the client that ended", err)
+		for _, want := range c.want {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: error %v, want %q", c.name, err, want)
+			}
+		}
 	}
 }
 
 // An eviction in the middle of a flood must fail the benchmark.
 func TestThroughputFailsOnEviction(t *testing.T) {
-	to := scripted(t, string(bareAnswer), func(n int, c net.Conn, r *bufio.Reader) {
+	all := make(chan struct{}) // are connected
+	to := scripted(t, string(bareAnswer), func(n int, c net.Conn, _ *bufio.Reader) {
 		if n == 1 {
+			<-all
 			_, _ = c.Write(ws.MustCompileFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(1013, "slow consumer"))))
 		}
 	})
@@ -179,6 +179,7 @@ func TestThroughputFailsOnEviction(t *testing.T) {
 	c := contender{target: to, ordered: true, source: func(f *fan) source { return newPublisher(f, 64) }}
 	err := b.with(t.Context(), c, 4, func(f *fan, s source) error {
 		f.mayEnd = true
+		close(all)
 		if err := s.flood(); err != nil {
 			return err
 		}

@@ -41,7 +41,7 @@ func (h handshakes) run(ctx context.Context, b *bench) (figures []figure, err er
 	if err != nil {
 		return nil, err
 	}
-	f := compare("handshake", "CPU a handshake", "µs", floats(s), floats(y))
+	f := compare("CPU a handshake", "µs", floats(s), floats(y))
 	f.ratioAtMost(h.atMost)
 	f.note("%s connections a trial, %d at a time; both with the close: the client's FIN, then the server's", thousands(h.connections), inFlight)
 	return []figure{f}, nil

@@ -48,10 +48,11 @@ func (l latency) run(ctx context.Context, b *bench) (figures []figure, err error
 		return nil, err
 	}
 	pick := func(what, unit string, get func(delays) float64) figure {
-		return compare("latency", what, unit, each(s, get), each(y, get))
+		return compare(what, unit, each(s, get), each(y, get))
 	}
 	p50 := pick("delivery p50, "+load, "ms", func(d delays) float64 { return d.p50 })
 	p50.note("from the publisher's write until a client's bytes are read, the load's own queue included")
+	p50.note("the yardstick is one thread: on a machine too busy for it at this rate, its figures are those of a queue")
 	p50.note("the server's publisher kept %.4g msg/s", median(each(s, func(d delays) float64 { return d.rate })))
 	figures = []figure{p50, pick("delivery p99", "ms", func(d delays) float64 { return d.p99 })}
 	if len(server.pids) > 0 {

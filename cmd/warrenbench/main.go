@@ -112,7 +112,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	}
 	for _, p := range strings.FieldsFunc(pids, func(r rune) bool { return r == ',' }) {
 		pid, err := strconv.Atoi(p)
-		if err != nil || pid <= 0 {
+		if err != nil || pid <= 0 || pid > 1<<22 { // PID_MAX_LIMIT
 			return o, usageError{fmt.Errorf("-pid %q: must be process ids, by comma", p)}
 		}
 		o.pids = append(o.pids, pid)
@@ -172,6 +172,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 			continue
 		}
 		f, err := s.run(ctx, b)
+		for i := range f {
+			f[i].Bench = s.name
+		}
 		figures = append(figures, f...)
 		if ctx.Err() != nil {
 			return fmt.Errorf("stopped: %w", ctx.Err())

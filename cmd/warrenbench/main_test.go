@@ -31,6 +31,10 @@ func TestMain(m *testing.M) {
 			exit(err)
 		}
 	}
+	// Children need not wait for reports of races after their end.
+	if err := os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0"); err != nil {
+		exit(err)
+	}
 	goleak.VerifyTestMain(m)
 }
 

@@ -49,7 +49,7 @@ func (m idle) run(ctx context.Context, b *bench) ([]figure, error) {
 		all = append(all, v)
 	}
 	pick := func(get func(footprint) float64) spread { return spreadOf(each(all, get)) }
-	rss := figure{Bench: "memory", What: "memory an idle client", Unit: "B", Server: pick(func(v footprint) float64 { return v.rss })}
+	rss := figure{What: "memory an idle client", Unit: "B", Server: pick(func(v footprint) float64 { return v.rss })}
 	rss.valueAtMost(m.atMost)
 	last := all[len(all)-1]
 	rss.note("slope of the resident size (Rss of smaps_rollup) from %s to %s clients; last trial: %s to %s", thousands(few), thousands(many), mebibytes(last.few.RSS), mebibytes(last.many.RSS))

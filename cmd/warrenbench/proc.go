@@ -25,7 +25,8 @@ func cpuTime(pids []int) (time.Duration, error) {
 	}
 	var sum time.Duration
 	for _, pid := range pids {
-		const sched = 2 // CPUCLOCK_SCHED of the whole process
+		// MAKE_PROCESS_CPUCLOCK of the kernel's posix-timers.h
+		const sched = 2 // CPUCLOCK_SCHED
 		var ts unix.Timespec
 		if err := unix.ClockGettime(int32(^pid<<3|sched), &ts); err != nil {
 			return 0, fmt.Errorf("read the CPU clock of process %d: %w (is it still running?)", pid, err)
@@ -122,8 +123,8 @@ func descriptors() (int, error) {
 }
 
 // fit lowers the number of clients to what the descriptors allow, keeping some
-// for the process itself.
+// for the process itself, and for a server that has the same limit and keeps more.
 func fit(clients, limit int) int {
-	const reserve = 200
+	reserve := min(600, limit/2)
 	return max(min(clients, limit-reserve), 1)
 }

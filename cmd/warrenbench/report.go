@@ -29,9 +29,9 @@ type figure struct {
 }
 
 // compare makes a figure of the trials of both.
-func compare(bench, what, unit string, server, yardstick []float64) figure {
+func compare(what, unit string, server, yardstick []float64) figure {
 	y, r := spreadOf(yardstick), spreadOf(ratios(server, yardstick))
-	return figure{Bench: bench, What: what, Unit: unit, Server: spreadOf(server), Yardstick: &y, Ratio: &r}
+	return figure{What: what, Unit: unit, Server: spreadOf(server), Yardstick: &y, Ratio: &r}
 }
 
 func (f *figure) note(format string, args ...any) {

@@ -43,13 +43,13 @@ func (t throughput) run(ctx context.Context, b *bench) (figures []figure, err er
 	if err != nil {
 		return nil, err
 	}
-	rate := compare("throughput", what, "M/s", each(s, flow.getRate), each(y, flow.getRate))
+	rate := compare(what, "M/s", each(s, flow.getRate), each(y, flow.getRate))
 	rate.valueAtLeast(t.atLeast)
 	rate.note("one publisher, %d bytes, as fast as it is let; yardstick: one frame a write", b.size)
 	rate.note("at the end of each trial every client had every message, in order, and none was cut off")
 	figures = []figure{rate}
 	if len(server.pids) > 0 {
-		figures = append(figures, compare("throughput", "CPU a delivery meanwhile", "µs", each(s, flow.getCPU), each(y, flow.getCPU)))
+		figures = append(figures, compare("CPU a delivery meanwhile", "µs", each(s, flow.getCPU), each(y, flow.getCPU)))
 	}
 	return figures, nil
 }

@@ -13,6 +13,7 @@ import (
 type Poller struct {
 	epfd, wakefd int
 	raw          []unix.EpollEvent
+	woken        [8]byte
 }
 
 // New opens a poller that returns at most batch events a call.
@@ -26,7 +27,7 @@ func New(batch int) (*Poller, error) {
 		_ = unix.Close(epfd)
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
-	p := &Poller{epfd, wakefd, make([]unix.EpollEvent, batch)}
+	p := &Poller{epfd: epfd, wakefd: wakefd, raw: make([]unix.EpollEvent, batch)}
 	if err := p.Add(wakefd, wakeToken, Read); err != nil {
 		_ = p.Close()
 		return nil, err
@@ -93,8 +94,7 @@ func (p *Poller) Wait(dst []Event, ms int) ([]Event, error) {
 	for _, e := range p.raw[:n] {
 		token := uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32
 		if token == wakeToken {
-			var b [8]byte
-			_, _ = unix.Read(p.wakefd, b[:])
+			_, _ = unix.Read(p.wakefd, p.woken[:])
 			continue
 		}
 		dst = append(dst, Event{
@@ -109,9 +109,11 @@ func (p *Poller) Wait(dst []Event, ms int) ([]Event, error) {
 
 // Wake makes the current or next Wait return. Any goroutine; not after Close.
 func (p *Poller) Wake() {
-	one := [8]byte{1} // eventfd adds 8-byte integers; any non-zero one wakes
 	_, _ = unix.Write(p.wakefd, one[:])
 }
+
+// one is what is added to an eventfd: an 8-byte integer, any but zero.
+var one = [8]byte{1}
 
 // Close frees the poller's own descriptors.
 func (p *Poller) Close() error {

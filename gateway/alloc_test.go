@@ -1,0 +1,103 @@
+package gateway_test
+
+import (
+	"runtime"
+	"testing"
+
+	"warren/gateway"
+)
+
+// mallocs counts the allocations of the whole process while do runs.
+func mallocs(do func()) float64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	do()
+	runtime.ReadMemStats(&after)
+	return float64(after.Mallocs - before.Mallocs)
+}
+
+// deliverTo delivers messages in step to so many clients and returns the
+// allocations of all of it.
+func deliverTo(tb testing.TB, clients, messages int) float64 {
+	tb.Helper()
+	r := newRecorder()
+	n := start(tb, gateway.Options{}, r)
+	to := <-r.to
+	var all []*listener
+	for range clients {
+		l := listen(tb, n, "/ws/room", 64<<10)
+		l.buf = make([]byte, 64)
+		all = append(all, l)
+	}
+	m := gateway.Message{Channel: "room", Payload: make([]byte, 64)}
+	step := func() {
+		to.Deliver(m)
+		for _, l := range all {
+			if _, err := l.next(); err != nil {
+				tb.Fatal(err)
+			}
+		}
+	}
+	for range 100 {
+		step() // pools and buffers grow
+	}
+	return mallocs(func() {
+		for range messages {
+			step()
+		}
+	})
+}
+
+// A delivered copy costs no allocation, a message from Deliver on less than
+// two, its payload included.
+func TestDeliverAllocations(t *testing.T) {
+	const messages = 2000
+	few, many := deliverTo(t, 1, messages), deliverTo(t, 20, messages)
+	if perMessage := few / messages; perMessage > 2 {
+		t.Errorf("%.2f allocations a message", perMessage)
+	}
+	if perCopy := (many - few) / (19 * messages); perCopy > 0.005 {
+		t.Errorf("%.4f allocations a delivered copy", perCopy)
+	}
+}
+
+// Pings and pongs cost none.
+func TestPingAllocations(t *testing.T) {
+	const pings = 5000
+	n := start(t, gateway.Options{}, newRecorder())
+	c := openRaw(t, n, "/ws")
+	ping, pong := []byte(masked(rawFin|rawPing, "12345678")), make([]byte, 10)
+	step := func() {
+		if _, err := c.Write(ping); err != nil {
+			t.Fatal(err)
+		}
+		for i := range pong {
+			b, err := c.in.ReadByte()
+			if err != nil {
+				t.Fatal(err)
+			}
+			pong[i] = b
+		}
+	}
+	for range 100 {
+		step()
+	}
+	if each := mallocs(func() {
+		for range pings {
+			step()
+		}
+	}) / pings; each > 0.02 {
+		t.Errorf("%.3f allocations a ping", each)
+	}
+	if string(pong[2:]) != "12345678" {
+		t.Errorf("pong of %q", pong[2:])
+	}
+}
+
+// BenchmarkDeliver delivers one message at a time to a hundred clients.
+func BenchmarkDeliver(b *testing.B) {
+	b.ReportAllocs()
+	total := deliverTo(b, 100, b.N)
+	b.ReportMetric(total/float64(b.N), "allocs/message")
+	b.ReportMetric(total/float64(b.N)/100, "allocs/copy")
+}

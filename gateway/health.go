@@ -1,0 +1,66 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"warren/gateway/request"
+)
+
+// Paths of the health checks.
+const (
+	pathHealth = "/healthz"
+	pathReady  = "/readyz"
+)
+
+// health answers the checks of load balancers, from the shard itself: they must
+// be answered even while the HTTP server has all the requests it may have. It
+// is false for other requests.
+func (s *shard) health(c *client, head request.Head) bool {
+	method := string(head.Method)
+	if method != http.MethodGet && method != http.MethodHead {
+		return false
+	}
+	var why error
+	switch string(head.Path) {
+	case pathHealth: // alive, since it answers
+	case pathReady:
+		why = s.g.unready()
+	default:
+		return false
+	}
+	s.answer(c, healthResponse(why, method == http.MethodHead))
+	return true
+}
+
+// unready says why no client should be sent here, nil if it may.
+func (g *Gateway) unready() error {
+	if g.stopping.Load() {
+		return errStopping
+	}
+	return g.ex.Status()
+}
+
+var errStopping = errors.New("the node is stopping")
+
+// healthResponse is 200, or 503 and why.
+func healthResponse(why error, head bool) []byte {
+	status, answer := http.StatusOK, struct {
+		Status string `json:"status"`
+		Reason string `json:"reason,omitempty"`
+	}{Status: "ok"}
+	if why != nil {
+		status = http.StatusServiceUnavailable
+		answer.Status, answer.Reason = "unavailable", why.Error()
+	}
+	body, _ := json.Marshal(answer) // of strings: no error
+	body = append(body, '\n')
+	r := fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"+
+		"Content-Length: %d\r\nConnection: close\r\n\r\n", status, http.StatusText(status), len(body))
+	if head {
+		return r
+	}
+	return append(r, body...)
+}
