@@ -104,7 +104,7 @@ func (c *crowd) judge(now uint32) {
 	reading := c.receiving.Load() + late
 	over := c.over.Load() > 0
 	if c.most {
-		c.most = over || pressed*8 > reading // not on and off all the time
+		c.most = pressed*8 > reading || over && late*4 > reading // not on and off all the time
 	} else {
 		c.most = pressed*2 > reading || over && late*2 > reading
 	}

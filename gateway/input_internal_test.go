@@ -107,93 +107,6 @@ func (r *inputRig) compareMessages(t testing.TB, in inputCase, messages []inputE
 	}
 }
 
-// runHeld feeds the stream while the exchange is busy now and then. When it no
-// longer is, everything has been published, in order; unless the client
-// vanished before, or there was no memory for it.
-func (r *inputRig) runHeld(t testing.TB, in inputCase, busy []bool, memory int64, vanish bool) {
-	t.Helper()
-	r.g.o.WebSocket.MaxMessageSize = in.most
-	defer func(was int64) { r.g.o.Memory.Inbound = was }(r.g.o.Memory.Inbound)
-	events, _ := modelInput(in.stream, in.most)
-	r.connect(t, nil)
-	r.g.o.Memory.Inbound = memory
-	left := in.stream
-	for i := 0; len(left) > 0; i++ {
-		size := 1 << 10
-		if i < len(in.cuts) {
-			size = in.cuts[i]
-		}
-		r.setBusy(t, i < len(busy) && busy[i])
-		n := r.send(t, left[:min(size, len(left))])
-		if n == 0 {
-			r.setBusy(t, false) // it is not read from: only that can help
-		}
-		left = left[n:]
-	}
-	if vanish {
-		r.disconnect(t)
-	} else {
-		r.setBusy(t, false)
-		for range len(in.stream)/holdSlack + 2 {
-			r.turn(t)
-		}
-	}
-
-	var messages, pings []inputEvent
-	var end *inputEvent
-	for _, e := range events {
-		switch e.kind {
-		case inputMessage:
-			messages = append(messages, e)
-		case inputPing:
-			pings = append(pings, e)
-		case inputEnd:
-			end = &e
-		}
-	}
-	failed := vanish // it, or for want of memory
-	for _, f := range r.frames(t) {
-		switch f.Header.OpCode {
-		case ws.OpPong:
-			i := slices.IndexFunc(pings, func(e inputEvent) bool { return bytes.Equal(e.data, f.Payload) })
-			if i < 0 {
-				t.Fatalf("%+v: pong %q for no ping, or out of order", in, f.Payload)
-			}
-			pings = pings[i+1:]
-		case ws.OpClose:
-			code, _ := ws.ParseCloseFrameData(f.Payload)
-			switch {
-			case code == statusTryAgainLater && memory < 1<<20:
-				failed = true
-			case end == nil || code != end.code:
-				t.Fatalf("%+v: closed with %d, want %v", in, code, end)
-			}
-		default:
-			t.Fatalf("%+v: sent %+v", in, f)
-		}
-	}
-	got := r.tape.published
-	if failed {
-		messages = messages[:min(len(got), len(messages))]
-	} else if r.ended != (end != nil) {
-		t.Fatalf("%+v: ended %v, want %v", in, r.ended, end)
-	}
-	r.compareMessages(t, in, messages)
-	if !vanish {
-		r.disconnect(t)
-	}
-}
-
-// setBusy changes what the exchange answers from now on.
-func (r *inputRig) setBusy(t testing.TB, busy bool) {
-	t.Helper()
-	r.tape.busy = busy
-	if !busy {
-		r.s.publishHeld()
-		r.turn(t)
-	}
-}
-
 // inputCuts reads sizes of chunks, most of them small, out of bytes.
 func inputCuts(b []byte) (cuts []int) {
 	for _, c := range b {
@@ -227,15 +140,11 @@ func FuzzInput(f *testing.F) {
 		}
 		defer rig.reset(t)
 		if shape>>3&1 == 1 {
-			busy := make([]bool, 64)
-			for i := range busy {
-				busy[i] = shape>>(8+i%8)&1 == 1
-			}
 			memory := int64(64 << 20)
 			if shape>>4&1 == 1 {
 				memory = 700
 			}
-			rig.runHeld(t, in, busy, memory, shape>>5&1 == 1)
+			rig.runHeld(t, in, uint8(shape>>8), memory, shape>>5&1 == 1)
 			return
 		}
 		if shape>>2&1 == 1 {
@@ -289,16 +198,19 @@ func TestInputLong(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 1))
 			var w inputWriter
-			payload := make([]byte, most+1)
-			for i := range payload {
-				payload[i] = inputText[i%10]
+			text, binary := make([]byte, most+1), make([]byte, most+1)
+			for i := range text {
+				text[i], binary[i] = inputText[i%10], inputBytes[i%10]
 			}
 			for range 1 + r.IntN(6) {
 				size := []int{r.IntN(200), r.IntN(3000), r.IntN(most), most - r.IntN(2)}[r.IntN(4)]
 				if r.IntN(20) == 0 {
 					size = most + 1
 				}
-				kind := byte(1 + r.IntN(2))
+				kind, payload := byte(1), text
+				if r.IntN(2) == 0 {
+					kind, payload = 2, binary
+				}
 				for kind == 1 && size > 0 && !runeEnd(size) {
 					size--
 				}
@@ -319,5 +231,39 @@ func TestInputLong(t *testing.T) {
 			}
 			rig.run(t, in)
 		})
+	}
+}
+
+// TestInputNeighbours: clients with incomplete messages don't mix, whoever ends
+// first, and however.
+func TestInputNeighbours(t *testing.T) {
+	var w inputWriter
+	w.frame(0x81, inputText[:100])
+	first := newInputRig(t)
+	for order := range 27 {
+		rigs := []*inputRig{first, new(*first), new(*first)}
+		for i, r := range rigs {
+			r.connect(t, w.stream[:10*(i+1)])
+		}
+		for i, n := 0, order; i < len(rigs); i, n = i+1, n/3 {
+			r := rigs[(i+order)%len(rigs)]
+			if n%3 == 0 {
+				r.leave(t)
+				continue
+			}
+			r.feed(t, w.stream[10*((i+order)%len(rigs)+1):])
+			if m := first.tape.published[len(first.tape.published)-1]; m.Client != r.c.id || !bytes.Equal(m.Payload, inputText[:100]) {
+				t.Fatalf("order %d: published %+v of client %d", order, m, r.c.id)
+			}
+			if n%3 == 1 {
+				r.leave(t)
+			}
+		}
+		for _, r := range rigs {
+			if r.c.state != gone {
+				r.leave(t)
+			}
+		}
+		first.expectNothingLeft(t)
 	}
 }

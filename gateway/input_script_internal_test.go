@@ -11,6 +11,9 @@ import (
 // cut it at are inside one.
 var inputText = bytes.Repeat([]byte("aé€😀"), 200)
 
+// inputBytes is what they send as binary.
+var inputBytes = bytes.Repeat([]byte{0xff, 0x80, 0xf0, 0x90, 0xc3, 0x00, 0xed, 0xa0, 'a', 0xe2}, 200)
+
 // runeEnd says whether a rune of inputText ends at n.
 func runeEnd(n int) bool {
 	switch n % 10 {
@@ -69,7 +72,11 @@ func encodeInput(script []byte) []byte {
 					size++
 				}
 			}
-			w.frame(first, inputText[place%10:][:size])
+			payload := inputText
+			if !text {
+				payload = inputBytes
+			}
+			w.frame(first, payload[place%10:][:size])
 			place += size
 		case 7: // any data frame
 			open = op>>4&1 == 0

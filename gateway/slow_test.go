@@ -136,7 +136,7 @@ func TestSkip(t *testing.T) {
 
 // A publisher that never pauses is held back; nobody who reads is closed.
 func TestFlood(t *testing.T) {
-	const readers, messages, size, batch = 100, 60_000, 512, 100
+	const readers, messages, size, batch = 100, 30_000, 512, 100
 	n := start(t, gateway.Options{}, nil)
 	var listeners []*listener
 	for range readers {

@@ -84,8 +84,8 @@ func (s *shard) visitOpen(c *client) {
 		return
 	}
 	c.pinged, c.pingedAt = true, s.now
-	s.g.count.pings.Add(1)
 	if c.out == nil {
+		s.g.count.pings.Add(1)
 		s.send(c, frame.Append(s.scratch[:0], ws.OpPing, nil))
 	}
 	// Else its socket is full: what it takes is the sign that is waited for.
