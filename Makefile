@@ -31,6 +31,7 @@ test: setup ## run all tests, with real RabbitMQ, HAProxy and Chromium
 
 bench: ## print the figures beside their yardsticks
 	go run ./cmd/warrenbench $(BENCHARGS)
+	go test -run '^$$' -bench . ./gateway
 
 fuzz: ## run each fuzz target for FUZZTIME (3s)
 	@./scripts/fuzz.sh $(FUZZTIME)

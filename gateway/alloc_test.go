@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"io"
 	"runtime"
 	"testing"
 
@@ -61,43 +62,46 @@ func TestDeliverAllocations(t *testing.T) {
 	}
 }
 
-// Pings and pongs cost none.
-func TestPingAllocations(t *testing.T) {
-	const pings = 5000
-	n := start(t, gateway.Options{}, newRecorder())
-	c := openRaw(t, n, "/ws")
+// pingTo sends pings in step and returns the allocations of all of it.
+func pingTo(tb testing.TB, pings int) float64 {
+	tb.Helper()
+	n := start(tb, gateway.Options{}, newRecorder())
+	l := listen(tb, n, "/ws", 64<<10)
 	ping, pong := []byte(masked(rawFin|rawPing, "12345678")), make([]byte, 10)
 	step := func() {
-		if _, err := c.Write(ping); err != nil {
-			t.Fatal(err)
+		if _, err := l.conn.Write(ping); err != nil {
+			tb.Fatal(err)
 		}
-		for i := range pong {
-			b, err := c.in.ReadByte()
-			if err != nil {
-				t.Fatal(err)
-			}
-			pong[i] = b
+		if _, err := io.ReadFull(l.in, pong); err != nil || string(pong[2:]) != "12345678" {
+			tb.Fatalf("pong of %q: %v", pong, err)
 		}
 	}
 	for range 100 {
 		step()
 	}
-	if each := mallocs(func() {
+	return mallocs(func() {
 		for range pings {
 			step()
 		}
-	}) / pings; each > 0.02 {
+	})
+}
+
+// Pings and pongs cost none.
+func TestPingAllocations(t *testing.T) {
+	const pings = 5000
+	if each := pingTo(t, pings) / pings; each > 0.02 {
 		t.Errorf("%.3f allocations a ping", each)
-	}
-	if string(pong[2:]) != "12345678" {
-		t.Errorf("pong of %q", pong[2:])
 	}
 }
 
 // BenchmarkDeliver delivers one message at a time to a hundred clients.
 func BenchmarkDeliver(b *testing.B) {
-	b.ReportAllocs()
 	total := deliverTo(b, 100, b.N)
 	b.ReportMetric(total/float64(b.N), "allocs/message")
 	b.ReportMetric(total/float64(b.N)/100, "allocs/copy")
+}
+
+// BenchmarkPing sends one ping at a time.
+func BenchmarkPing(b *testing.B) {
+	b.ReportMetric(pingTo(b, b.N)/float64(b.N), "allocs/ping")
 }

@@ -17,6 +17,7 @@ type inputEvent struct {
 	text bool          // of a message
 	data []byte        // of a message or ping
 	code ws.StatusCode // of our close frame; 0 is without a body
+	bye  bool          // by the peer's close frame, with no fault in it
 }
 
 type inputKind string
@@ -83,7 +84,8 @@ func modelInput(stream []byte, most int) (events []inputEvent, idle map[int]bool
 		case h.OpCode == ws.OpPing:
 			events = append(events, inputEvent{at: pos, kind: inputPing, data: payload})
 		case h.OpCode == ws.OpClose:
-			fail(pos, modelClose(payload))
+			code, fault := modelClose(payload)
+			events = append(events, inputEvent{at: pos, kind: inputEnd, code: code, bye: !fault})
 			return
 		case data:
 			msg = append(msg, payload...)
@@ -157,22 +159,22 @@ func modelBadByte(b []byte) int {
 	return -1
 }
 
-// modelClose is the code that answers a close frame.
-func modelClose(body []byte) ws.StatusCode {
+// modelClose is the code that answers a close frame, which may be at fault.
+func modelClose(body []byte) (code ws.StatusCode, fault bool) {
 	if len(body) == 0 {
-		return 0
+		return 0, false
 	}
 	if len(body) == 1 {
-		return ws.StatusProtocolError
+		return ws.StatusProtocolError, true
 	}
-	code := binary.BigEndian.Uint16(body)
+	code = ws.StatusCode(binary.BigEndian.Uint16(body))
 	switch {
 	case code >= 1000 && code <= 1003, code >= 1007 && code <= 1014, code >= 3000 && code <= 4999:
 	default:
-		return ws.StatusProtocolError
+		return ws.StatusProtocolError, true
 	}
 	if !utf8.Valid(body[2:]) {
-		return ws.StatusInvalidFramePayloadData
+		return ws.StatusInvalidFramePayloadData, true
 	}
-	return ws.StatusCode(code)
+	return code, false
 }
