@@ -138,9 +138,9 @@ func FuzzInput(f *testing.F) {
 		if len(in.stream) > 8<<10 {
 			return
 		}
-		defer rig.reset(t)
+		defer rig.renew(t)
 		if shape>>3&1 == 1 {
-			memory := int64(64 << 20)
+			memory := int64(ample)
 			if shape>>4&1 == 1 {
 				memory = 700
 			}

@@ -48,6 +48,14 @@ type inputRig struct {
 
 func newInputRig(t testing.TB) *inputRig {
 	t.Helper()
+	r := new(inputRig)
+	r.open(t)
+	t.Cleanup(func() { r.close(t) })
+	return r
+}
+
+func (r *inputRig) open(t testing.TB) {
+	t.Helper()
 	e := new(tape)
 	g, err := New(Options{}, e)
 	if err != nil {
@@ -59,12 +67,27 @@ func newInputRig(t testing.TB) *inputRig {
 		t.Fatal(err)
 	}
 	g.shards = []*shard{s}
-	t.Cleanup(func() {
-		if err := s.poller.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return &inputRig{g: g, s: s, tape: e}
+	*r = inputRig{g: g, s: s, tape: e}
+}
+
+func (r *inputRig) close(t testing.TB) {
+	if err := r.s.poller.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// renew begins afresh after a run that failed: a fuzzer goes on with smaller
+// inputs.
+func (r *inputRig) renew(t testing.TB) {
+	if !t.Failed() {
+		return
+	}
+	if r.c != nil && r.c.state != gone {
+		_ = unix.Close(r.peer)
+		_ = unix.Close(r.c.sock())
+	}
+	r.close(t)
+	r.open(t)
 }
 
 var inputJunk = bytes.Repeat([]byte{0xaa}, readBuffer)
@@ -153,6 +176,9 @@ func (r *inputRig) check(t testing.TB) {
 		if least := len(h.buf) + int(unsafe.Sizeof(*h)); h.charged < int64(least) {
 			t.Fatalf("a hold takes %d bytes and is charged %d", least, h.charged)
 		}
+		if h.off > len(h.buf)/2 {
+			t.Fatalf("%d of %d bytes held are published", h.off, len(h.buf))
+		}
 	}
 	for i, c := range r.s.partials {
 		in := c.in
@@ -216,14 +242,6 @@ func (r *inputRig) expectNothingLeft(t testing.TB) {
 		if n != 0 {
 			t.Errorf("after all clients left: %d %s", n, name)
 		}
-	}
-}
-
-// reset gives up what a failed run left.
-func (r *inputRig) reset(t testing.TB) {
-	if t.Failed() && r.c != nil && r.c.state != gone {
-		_ = unix.Close(r.peer)
-		r.s.drop(r.c, endReset)
 	}
 }
 
