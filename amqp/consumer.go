@@ -75,7 +75,7 @@ func (c *consumer) attachment(ctx context.Context, ep endpoint) (up time.Duratio
 			l.cut()
 		}
 	}()
-	f := &feed{consumer: c, ep: ep}
+	f := &feed{consumer: c, ep: ep, link: l}
 	if err := l.setUp(ep, func() error { return f.attach(l) }); err != nil {
 		return 0, err
 	}
@@ -89,8 +89,8 @@ func (c *consumer) attachment(ctx context.Context, ep endpoint) (up time.Duratio
 		c.pub.run(pubCtx, ep, detach)
 	}()
 	err = f.run(pubCtx)
-	c.lostAt = time.Now()
-	x.status.failed(&x.status.consume, err, c.lostAt)
+	c.lostAt = l.sock.lastHeard()
+	x.status.failed(&x.status.consume, err, time.Now())
 	detach(err)
 	<-published
 	return time.Since(began), err

@@ -34,6 +34,10 @@ type publisherLog struct {
 	highest uint64
 	seen    []uint64 // bit seq%history, for the last history numbers
 	used    uint64   // duplicates.clock at its last message
+
+	// A jump ahead by more than the history may be forged. Until so many more
+	// messages followed it (doubt), numbers above base are not duplicates.
+	base, doubt uint64
 }
 
 // foreignID is a message id of a program that isn't Warren. The same id from
@@ -64,11 +68,19 @@ func (d *duplicates) isNew(app, id string, now func() time.Time) bool {
 		return true
 	}
 	if app == appID {
-		if publisher, seq, ok := parseID(id); ok {
+		if publisher, seq, ok := parseID(id); ok && !d.jumpedOver(publisher, seq) {
 			return d.isNewSeq(publisher, seq)
 		}
 	}
 	return d.isNewForeign(foreignID{app, id}, now())
+}
+
+// jumpedOver says that seq was passed over by a jump too far to be judged by
+// the bitmap. It is judged by its id then: a forged number must not silence the
+// publisher that it names.
+func (d *duplicates) jumpedOver(publisher string, seq uint64) bool {
+	p := d.publishers[publisher]
+	return p != nil && p.doubt > 0 && seq > p.base && seq <= p.highest && p.highest-seq >= uint64(d.history)
 }
 
 func (d *duplicates) isNewSeq(publisher string, seq uint64) bool {
@@ -98,10 +110,17 @@ func (d *duplicates) isNewSeq(publisher string, seq uint64) bool {
 // advance moves p's highest number to seq; the numbers between are holes.
 func (d *duplicates) advance(p *publisherLog, seq uint64) {
 	size, step := uint64(d.history), seq-p.highest
-	d.holes += step - 1
+	if step <= mostHoles { // else it is forged, and no count of anything
+		d.holes += step - 1
+	}
 	if step >= size {
+		if p.doubt == 0 {
+			p.base = p.highest
+		}
+		p.doubt = size
 		clear(p.seen)
 	} else {
+		p.doubt -= min(p.doubt, 1)
 		for s := p.highest + 1; s < seq; s++ {
 			p.seen[s%size/64] &^= 1 << (s % 64)
 		}
@@ -109,6 +128,9 @@ func (d *duplicates) advance(p *publisherLog, seq uint64) {
 	p.highest = seq
 	p.set(seq, size)
 }
+
+// mostHoles is more than RabbitMQ could have lost between two messages.
+const mostHoles = 1 << 32
 
 func (p *publisherLog) has(seq, size uint64) bool { return p.seen[seq%size/64]&(1<<(seq%64)) != 0 }
 func (p *publisherLog) set(seq, size uint64)      { p.seen[seq%size/64] |= 1 << (seq % 64) }

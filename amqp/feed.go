@@ -15,6 +15,7 @@ const ackDelay = 200 * time.Millisecond
 type feed struct {
 	*consumer
 	ep         endpoint
+	link       *link
 	ch         *amqp091.Channel
 	queue      string // the node's
 	deliveries <-chan amqp091.Delivery
@@ -57,6 +58,9 @@ func (f *feed) run(ctx context.Context) error {
 			}
 		case <-report.C:
 			f.reportLosses()
+			if err := f.link.setUp(f.ep, f.bind); err != nil {
+				return err
+			}
 		case e := <-f.closed:
 			return f.closedBy(e)
 		case <-ctx.Done():

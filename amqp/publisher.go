@@ -132,6 +132,13 @@ func (s *session) open(l *link) (err error) {
 
 func (p *publisher) linked(ep endpoint) {
 	p.x.status.set(&p.x.status.publish, side{up: true})
+	if n, _, _ := p.x.window.state(); n == 0 {
+		p.works(ep)
+	} // else the first confirm shows it: RabbitMQ may refuse what waits
+}
+
+// works makes the next failure news.
+func (p *publisher) works(ep endpoint) {
 	p.retry.linked()
 	if p.lost {
 		p.lost = false
@@ -237,7 +244,7 @@ func (s *session) confirm(c amqp091.Confirmation) error {
 			break
 		}
 		if !c.Ack || c.DeliveryTag != s.acked+1 {
-			err = &linkError{"", s.ep, fmt.Errorf("RabbitMQ could not take message %d of this channel (nack)", c.DeliveryTag)}
+			err = &linkError{"", s.ep, errors.New("RabbitMQ could not take a message (nack): a queue bound to the exchange may be full and set to reject-publish")}
 			break
 		}
 		n++
@@ -253,6 +260,9 @@ func (s *session) confirm(c amqp091.Confirmation) error {
 	}
 	if n == 0 {
 		return err
+	}
+	if s.acked == uint64(n) {
+		s.p.works(s.ep)
 	}
 	s.progress = time.Now()
 	s.p.x.counters.confirmed.Add(uint64(n))

@@ -45,12 +45,11 @@ func (r *retry) after(err error, up time.Duration) (wait time.Duration, operator
 	}
 	// RabbitMQ hangs up on a wrong password as on anything else that fails
 	// during login, such as its own death: believe it the second time.
-	if errors.Is(err, amqp091.ErrCredentials) {
+	login := errors.Is(err, amqp091.ErrCredentials)
+	if login {
 		r.logins++
-	} else {
-		r.logins = 0
 	}
-	if needsOperator(err) || r.logins > 1 {
+	if needsOperator(err) || login && r.logins > 1 {
 		return r.slow, true
 	}
 	return r.bo.NextBackOff(), false
@@ -58,7 +57,7 @@ func (r *retry) after(err error, up time.Duration) (wait time.Duration, operator
 
 // isNews reports whether a failure at ep differs from the last one logged.
 func (r *retry) isNews(ep endpoint, err error) bool {
-	if r.logins == 1 || r.logged[ep.name] == err.Error() {
+	if errors.Is(err, amqp091.ErrCredentials) && r.logins == 1 || r.logged[ep.name] == err.Error() {
 		return false
 	}
 	r.logged[ep.name] = err.Error()
@@ -127,6 +126,8 @@ func (e *linkError) reason() string {
 		return "RabbitMQ closed the connection"
 	case errors.As(e.err, &ae) && ae.Server:
 		return fmt.Sprintf("RabbitMQ says %d %s", ae.Code, ae.Reason)
+	case errors.As(e.err, &ae) && strings.Contains(ae.Reason, amqp091.ErrSyntax.Reason):
+		return "a message on the exchange can't be read: its headers are nested over 32 deep, or have over 8192 entries"
 	case errors.As(e.err, &ae):
 		return plainReason(ae.Reason)
 	case errors.Is(e.err, os.ErrDeadlineExceeded):

@@ -3,6 +3,7 @@ package amqp
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -10,9 +11,21 @@ import (
 type socket struct {
 	net.Conn
 
+	heard atomic.Int64 // when something last came, Unix nanoseconds
+
 	mu    sync.Mutex
 	timer *time.Timer // cuts; nil until asked for
 }
+
+func (s *socket) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	if n > 0 {
+		s.heard.Store(time.Now().UnixNano())
+	}
+	return n, err
+}
+
+func (s *socket) lastHeard() time.Time { return time.Unix(0, s.heard.Load()) }
 
 func (s *socket) Write(p []byte) (int, error) {
 	if err := s.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {

@@ -80,11 +80,22 @@ func (f *feed) attach(l *link) error {
 		return &linkError{"declaring the node's queue", f.ep, err}
 	}
 	f.queue = q.Name
-	if err := ch.QueueBind(q.Name, "", o.Exchange, false, nil); err != nil {
-		return &linkError{fmt.Sprintf("binding the node's queue to exchange %q", o.Exchange), f.ep, err}
+	if err := f.bind(); err != nil {
+		return err
 	}
 	if f.deliveries, err = ch.Consume(q.Name, consumerTag, false, true, false, false, nil); err != nil {
 		return &linkError{"consuming from the node's queue", f.ep, err}
+	}
+	return nil
+}
+
+// bind binds the node's queue to the exchange. It is repeated for as long as
+// the queue is attached: if someone deletes the exchange and another node makes
+// it anew, nothing else would tell a node that the binding is gone.
+func (f *feed) bind() error {
+	exchange := f.x.opts.Exchange
+	if err := f.ch.QueueBind(f.queue, "", exchange, false, nil); err != nil {
+		return &linkError{fmt.Sprintf("binding the node's queue to exchange %q", exchange), f.ep, err}
 	}
 	return nil
 }

@@ -27,6 +27,9 @@ func parseURLs(urls []string) ([]endpoint, error) {
 			return nil, fmt.Errorf("AMQP URL %d of %d (%s): must be amqp[s]://user:password@host:port/vhost,"+
 				" with reserved characters in user and password percent-encoded", i+1, len(urls), redact(s))
 		}
+		if parsed, err := url.Parse(s); err == nil && parsed.Query().Has("heartbeat") {
+			return nil, fmt.Errorf("AMQP URL %d of %d (%s): heartbeat in the URL would override amqp.heartbeat: set it there", i+1, len(urls), redact(s))
+		}
 		eps[i] = endpoint{
 			url:  s,
 			name: u.Scheme + "://" + net.JoinHostPort(u.Host, strconv.Itoa(u.Port)) + "/" + vhostPath(u.Vhost),

@@ -23,6 +23,7 @@ type window struct {
 	bytes   int           // of all held
 	taken   uint64        // number of the newest message ever put
 	busy    bool          // a put was refused, and nobody was told yet that there is room
+	wanted  int           // size of the largest refused while busy
 	confirm chan struct{} // closed at the next confirm; nil if nobody waits for it
 }
 
@@ -49,8 +50,10 @@ func newWindow(maxCount, maxBytes int) *window {
 func (w *window) put(m gateway.Message, now time.Time) bool {
 	w.mu.Lock()
 	size := len(m.Payload) + len(m.Channel) + entryOverhead
-	if w.count > 0 && (w.count >= w.maxCount || w.bytes+size > w.maxBytes) {
-		w.busy = true
+	// Once one was refused, so are all until there is room for the largest of
+	// them: else small ones would keep it out for ever.
+	if w.busy || w.count > 0 && (w.count >= w.maxCount || w.bytes+size > w.maxBytes) {
+		w.busy, w.wanted = true, max(w.wanted, size)
 		w.mu.Unlock()
 		return false
 	}
@@ -121,8 +124,8 @@ func (w *window) pop(n int) (room bool) {
 		close(w.confirm)
 		w.confirm = nil
 	}
-	if w.busy && (w.count == 0 || w.count <= w.maxCount*3/4 && w.bytes <= w.maxBytes*3/4) {
-		w.busy = false
+	if w.busy && (w.count == 0 || w.count <= w.maxCount*3/4 && w.bytes <= min(w.maxBytes*3/4, w.maxBytes-w.wanted)) {
+		w.busy, w.wanted = false, 0
 		return true
 	}
 	return false

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -16,7 +17,8 @@ const hidden = "(not shown)"
 func show(key string, raw any) string {
 	switch v := raw.(type) {
 	case string:
-		if secret(key) && v != "" {
+		// A URL may have been put where another key's value belongs.
+		if v != "" && (secret(key) || strings.Contains(v, "://") && strings.Contains(v, "@")) {
 			return Redact(v)
 		}
 		return fmt.Sprintf("%q", v)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -87,6 +88,9 @@ func load(cmd *cobra.Command, file string) (*config.Loaded, error) {
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
+	}
+	if strings.Contains(args[0], "@") { // it may hold a password
+		return &usageError{errors.New("unknown argument that looks like a URL: give RabbitMQ's URL by WARREN_AMQP_URL or --amqp-url")}
 	}
 	return &usageError{fmt.Errorf("unknown command or argument %q for %s", args[0], cmd.CommandPath())}
 }
