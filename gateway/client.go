@@ -31,6 +31,7 @@ type client struct {
 	deaf     bool          // input is discarded: it can't be trusted, or nothing may follow
 	peerDone bool          // the peer's close frame came, or none is awaited
 	peerCode ws.StatusCode // what it said
+	ended    bool          // its FIN came, but it isn't done with
 	pinged   bool          // a ping is unanswered
 	watching poll.Interest // as the poller knows it
 

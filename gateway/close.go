@@ -113,6 +113,12 @@ func (s *shard) peerCloses(c *client, body []byte) {
 
 // endOfInput handles the peer's FIN.
 func (s *shard) endOfInput(c *client) {
+	if c.state == open && c.peerDone {
+		// Its close frame waits behind its data, and it may still read ours.
+		c.ended = true
+		s.rewatch(c)
+		return
+	}
 	if c.state == lingering || c.peerDone && c.out == nil {
 		s.drop(c, endClean)
 		return

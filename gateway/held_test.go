@@ -65,6 +65,9 @@ func TestHeldPingAndClose(t *testing.T) {
 	c.put(masked(rawFin|rawText, "one"), masked(rawFin|rawPing, "alive?"), masked(rawFin|rawText, "two"))
 	c.expectFrame(rawFin|rawPong, "alive?")
 	c.put(masked(rawFin|rawClose, closeBody(1000, "")))
+	if err := c.CloseWrite(); err != nil { // nothing may follow; it still reads
+		t.Fatal(err)
+	}
 	awaitStats(t, n, "both messages are held", func(st gateway.Stats) bool { return st.Received == 2 })
 	if got := r.wait(cancelled(), 1); len(got) != 0 {
 		t.Fatalf("%d published early", len(got))

@@ -269,7 +269,7 @@ func (s *shard) watch(c *client, in poll.Interest) {
 // rewatch derives the interest from the client's state.
 func (s *shard) rewatch(c *client) {
 	var in poll.Interest
-	if c.hold == nil || !c.hold.full() && s.g.inbound.Load() < s.g.o.Memory.Inbound/2 {
+	if !c.ended && (c.hold == nil || !c.hold.full() && s.g.inbound.Load() < s.g.o.Memory.Inbound/2) {
 		in |= poll.Read
 	}
 	if c.out != nil {

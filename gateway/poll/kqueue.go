@@ -48,7 +48,11 @@ func New(batch int) (*Poller, error) {
 // Add begins to watch fd, until Remove or Forget.
 func (p *Poller) Add(fd int, token uint64, in Interest) error {
 	p.watched[fd] = watch{token: token}
-	return p.Modify(fd, token, in)
+	err := p.Modify(fd, token, in)
+	if err != nil {
+		delete(p.watched, fd)
+	}
+	return err
 }
 
 // AddListener watches a listening socket that other pollers watch too.

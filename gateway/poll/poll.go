@@ -3,7 +3,8 @@
 // BSDs.
 package poll
 
-// Interest is what to be told of. Hang-ups and errors are always told.
+// Interest is what to be told of. Hang-ups and errors are always told by epoll;
+// by kqueue only while something is watched.
 type Interest uint8
 
 const (
