@@ -28,6 +28,16 @@ func TestServer(t *testing.T) {
 	defer toB.Close()
 	declare(t, a.URL(), false)
 
+	// An orderly stop first: what was declared within a second of a kill may
+	// not be on disk yet.
+	if err := a.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	declare(t, a.URL(), true)
+
 	if err := a.Kill(); err != nil {
 		t.Fatal(err)
 	}
