@@ -27,7 +27,7 @@ setup: ## install what the tests need and this machine lacks
 	@./scripts/setup-test.sh
 
 test: setup ## run all tests, with real RabbitMQ, HAProxy and Chromium
-	go test -race -timeout 5m ./...
+	go test -race -count=1 -timeout 5m ./... # never cached: it runs programs that Go does not know of
 
 bench: ## print the figures beside their yardsticks
 	go run ./cmd/warrenbench $(BENCHARGS)
