@@ -26,8 +26,9 @@ build: ## build bin/warren
 setup: ## install what the tests need and this machine lacks
 	@./scripts/setup-test.sh
 
+# Never from the cache: the tests run programs that Go does not know of.
 test: setup ## run all tests, with real RabbitMQ, HAProxy and Chromium
-	go test -race -count=1 -timeout 5m ./... # never cached: it runs programs that Go does not know of
+	go test -race -count=1 -timeout 5m ./...
 
 bench: ## print the figures beside their yardsticks
 	go run ./cmd/warrenbench $(BENCHARGS)
