@@ -89,6 +89,7 @@ func (c *consumer) attachment(ctx context.Context, ep endpoint) (up time.Duratio
 		c.pub.run(pubCtx, ep, detach)
 	}()
 	err = f.run(pubCtx)
+	c.reportLosses() // not only at the next attachment's first look
 	c.lostAt = l.sock.lastHeard()
 	x.status.failed(&x.status.consume, err, time.Now())
 	detach(err)

@@ -93,7 +93,12 @@ func talk(t *testing.T, publishers []*publisher, every time.Duration) (stop func
 		}
 		return all
 	})
-	t.Cleanup(func() { _ = stop() })
+	t.Cleanup(func() {
+		for _, p := range publishers {
+			_ = p.conn.Close() // one may be stuck in sending
+		}
+		_ = stop()
+	})
 	return stop
 }
 
