@@ -113,13 +113,14 @@ func (s *shard) peerCloses(c *client, body []byte) {
 
 // endOfInput handles the peer's FIN.
 func (s *shard) endOfInput(c *client) {
-	if c.state == open && c.peerDone {
-		// Its close frame waits behind its data, and it may still read ours.
+	if c.peerDone && (c.state == open || c.out != nil) {
+		// Its close frame waits behind its data, or ours behind what its
+		// socket did not take: it may still read.
 		c.ended = true
 		s.rewatch(c)
 		return
 	}
-	if c.state == lingering || c.peerDone && c.out == nil {
+	if c.state == lingering {
 		s.drop(c, endClean)
 		return
 	}

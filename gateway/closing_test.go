@@ -313,3 +313,38 @@ func TestPeerVanishes(t *testing.T) {
 		})
 	}
 }
+
+// TestHalfClosedWhileLate wants a client that sends its close frame and then
+// its FIN, while it has frames coming, to get the one that was begun in full and
+// the close frame.
+func TestHalfClosedWhileLate(t *testing.T) {
+	r := newRecorder()
+	n := start(t, gateway.Options{}, r)
+	to := <-r.to
+	c := connectNarrow(t, n)
+	c.put(upgradeHead("/ws/room"))
+	c.expectOpen()
+	big := strings.Repeat("x", 200<<10)
+	for range 3 {
+		to.Deliver(gateway.Message{Channel: "room", Payload: []byte(big)})
+	}
+	awaitStats(t, n, "the client is late", func(st gateway.Stats) bool { return st.LogBytes > 0 })
+	c.put(masked(rawFin|rawClose, closeBody(1000, "")))
+	if err := c.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	awaitStats(t, n, "its close frame is read", func(st gateway.Stats) bool { return st.Clients == 0 })
+	for {
+		first, body := c.frame()
+		if first == rawFin|rawClose {
+			if body != closeBody(1000, "") {
+				t.Errorf("closed with %q", body)
+			}
+			break
+		}
+		if first != rawFin|rawBinary || body != big {
+			t.Fatalf("got frame %#x of %d bytes", first, len(body))
+		}
+	}
+	c.expectEnd()
+}

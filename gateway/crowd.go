@@ -125,7 +125,7 @@ func (c *crowd) judge(now uint32) {
 func (c *crowd) reckonLocked(now uint32) {
 	passed := int64(int32(now - c.judged))
 	switch {
-	case passed <= 0 && passed > -1000: // shards' clocks differ by a little
+	case passed <= 0 && passed > -60_000: // shards' clocks differ
 		return
 	case passed <= 0: // nobody has asked for weeks
 		c.judged = now

@@ -225,6 +225,7 @@ func (g *Gateway) openShards() error {
 		s, err := newShard(g)
 		if err != nil {
 			g.closePollers()
+			g.shards = nil
 			return err
 		}
 		g.shards = append(g.shards, s)

@@ -91,6 +91,7 @@ func (s *shard) skip(c *client) {
 	s.g.count.skips.Add(1)
 	s.g.count.skipped.Add(uint64(d.cursor.Frames(front.Pos())))
 	d.cursor = front
+	d.lag = c.audience.channel.log.End() - front.Pos() + int64(len(d.tail))
 	s.stand(c, standing{late: !d.stands.stalled, stalled: d.stands.stalled})
 }
 

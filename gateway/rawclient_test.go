@@ -203,7 +203,7 @@ func (c *rawConn) take(n int) []byte {
 	c.t.Helper()
 	b := make([]byte, n)
 	if got, err := io.ReadFull(c.in, b); err != nil {
-		c.t.Fatalf("instead of a frame: %q and then %v", b[:got], err)
+		c.t.Fatalf("instead of a frame: %d bytes, %q, and then %v", got, brief(string(b[:got])), err)
 	}
 	return b
 }
