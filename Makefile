@@ -54,7 +54,8 @@ cross: ## build and vet for the other systems
 ci: lint cross test fuzz ## what CI runs
 
 demo: setup ## RabbitMQ, two gateways and HAProxy on this machine; Ctrl-C ends it
-	go run ./internal/demo
+	@go build -o bin/demo ./internal/demo
+	@exec bin/demo # not by go run, which calls every interrupt an error
 
 clean: ## remove what build made
 	rm -rf bin
