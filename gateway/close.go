@@ -80,7 +80,6 @@ func (s *shard) fail(c *client, code ws.StatusCode, reason string) {
 	case c.state == reading:
 		s.drop(c, endRefused)
 	case c.state == open:
-		s.g.count.failed.Add(1)
 		if s.g.debug {
 			s.g.log.Debug("connection failed", "peer", peer(c.sock()), "code", int(code), "reason", reason)
 		}

@@ -140,7 +140,6 @@ func (s *shard) answer(c *client, response []byte) {
 	s.release(c)
 	c.state, c.since = closing, s.now
 	c.deaf, c.peerDone = true, true
-	s.g.count.answered.Add(1)
 	c.out = &debt{until: noLog, last: append([]byte(nil), response...)}
 	s.flush(c)
 }

@@ -9,10 +9,9 @@ import (
 // counters are what a node counts from its start on.
 type counters struct {
 	accepted, acceptPauses, acceptErrors atomic.Uint64
-	notHTTP, answered, upgraded          atomic.Uint64
+	notHTTP, upgraded                    atomic.Uint64
 	refusals                             [600]atomic.Uint64 // by HTTP status
 	closes                               [16]atomic.Uint64  // by close code - 1000, others last
-	failed                               atomic.Uint64
 	ended                                [endings]atomic.Uint64
 	received, publishErrors, held        atomic.Uint64
 	delivered, oversize, unheard         atomic.Uint64
@@ -47,6 +46,7 @@ type Stats struct {
 
 	Accepted     uint64         // connections
 	AcceptPauses uint64         // for want of descriptors or memory
+	AcceptErrors uint64         // connections that were gone when they were accepted
 	Upgraded     uint64         // handshakes that succeeded
 	NotHTTP      uint64         // connections that spoke something else
 	Refused      map[int]uint64 // requests, by HTTP status
@@ -81,6 +81,7 @@ func (g *Gateway) Stats() Stats {
 
 		Accepted:     c.accepted.Load(),
 		AcceptPauses: c.acceptPauses.Load(),
+		AcceptErrors: c.acceptErrors.Load(),
 		Upgraded:     c.upgraded.Load(),
 		NotHTTP:      c.notHTTP.Load(),
 		Refused:      map[int]uint64{},

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/rabbitmq/amqp091-go"
+
+	"warren/internal/child"
 )
 
 // Options configures a Server. Zero is fine.
@@ -185,7 +187,7 @@ func (s *Server) Start(ctx context.Context) error {
 		}
 		select {
 		case <-poll.C:
-		case <-s.broker.done:
+		case <-s.broker.Done():
 			s.Kill() // what is left of its group
 			return fmt.Errorf("RabbitMQ ended while starting; the end of its output:\n%s", s.logTail())
 		case <-ctx.Done():
@@ -229,7 +231,6 @@ func (s *Server) TLSURL() string {
 func (s *Server) Ctl(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "rabbitmqctl"), append([]string{"--node", s.node, "--quiet"}, args...)...)
 	cmd.Env, cmd.Dir = s.env, s.dir
-	cmd.SysProcAttr = procAttr()
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -269,7 +270,7 @@ func (s *Server) Stop() error {
 	timer := time.NewTimer(stopTimeout)
 	defer timer.Stop()
 	select {
-	case <-s.broker.done:
+	case <-s.broker.Done():
 		return s.Kill() // of its group there may be something left
 	case <-timer.C:
 		return errors.Join(fmt.Errorf("RabbitMQ did not stop in %v", stopTimeout), s.Kill())
@@ -290,10 +291,7 @@ func (s *Server) Close() error {
 }
 
 // process is a child that leads a process group.
-type process struct {
-	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended
-}
+type process struct{ *child.Process }
 
 // spawn runs a program whose output goes to a file.
 func spawn(log string, env []string, name string, args ...string) (*process, error) {
@@ -304,30 +302,23 @@ func spawn(log string, env []string, name string, args ...string) (*process, err
 	defer out.Close()
 	cmd := exec.Command(name, args...)
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = env, filepath.Dir(log), out, out
-	cmd.SysProcAttr = procAttr()
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting %s: %w", name, err)
+	p, err := child.Start(cmd)
+	if err != nil {
+		return nil, err
 	}
-	p := &process{cmd: cmd, done: make(chan struct{})}
-	go func() {
-		cmd.Wait() // how it ended is of no interest: it is told to
-		close(p.done)
-	}()
-	return p, nil
+	return &process{p}, nil
 }
 
 // signal reaches the whole group.
-func (p *process) signal(sig syscall.Signal) error {
-	return syscall.Kill(-p.cmd.Process.Pid, sig)
-}
+func (p *process) signal(sig syscall.Signal) error { return syscall.Kill(-p.Pid(), sig) }
 
 // terminate reaches the leader alone.
-func (p *process) terminate() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
+func (p *process) terminate() error { return syscall.Kill(p.Pid(), syscall.SIGTERM) }
 
 // kill ends the group and waits for the leader.
 func (p *process) kill() error {
 	err := p.signal(syscall.SIGKILL)
-	<-p.done
+	<-p.Done()
 	if errors.Is(err, syscall.ESRCH) {
 		return nil
 	}

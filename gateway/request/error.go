@@ -24,8 +24,6 @@ var (
 	ErrPath = refuse(404, "no WebSocket at this path")
 	// ErrChannel: ValidChannel says no.
 	ErrChannel = refuse(404, "no such channel: a name is 1 to 200 bytes of A-Z a-z 0-9 . _ : - ~ /, without empty segments, not percent-encoded")
-	// ErrTimeout: the deadline passed before the head was whole.
-	ErrTimeout = refuse(408, "the request head did not arrive in time")
 	// ErrUpgradeRequired: a plain request to a channel.
 	ErrUpgradeRequired = refuse(426, "this is a WebSocket: connect with Upgrade: websocket", offer...)
 	// ErrTooLarge: MaxHead bytes and no end.

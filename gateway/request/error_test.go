@@ -24,7 +24,6 @@ func TestErrorAppend(t *testing.T) {
 		{request.ErrOrigin, 403, ""},
 		{request.ErrPath, 404, ""},
 		{request.ErrChannel, 404, ""},
-		{request.ErrTimeout, 408, ""},
 		{request.ErrUpgradeRequired, 426, "Upgrade: websocket"},
 		{request.ErrUpgradeRequired, 426, "Sec-WebSocket-Version: 13"},
 		{request.ErrTooLarge, 431, ""},
