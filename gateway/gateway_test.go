@@ -32,6 +32,11 @@ func start(t testing.TB, o gateway.Options, ex gateway.Exchange) *node {
 	if o.Shards == 0 {
 		o.Shards = 2
 	}
+	if o.WebSocket.PingInterval == 0 {
+		// Raw clients answer no pings: on a busy machine a test may outlast
+		// the default. Tests of pings set their own.
+		o.WebSocket.PingInterval = time.Hour
+	}
 	g, err := gateway.New(o, ex)
 	if err != nil {
 		t.Fatal(err)
