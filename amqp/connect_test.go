@@ -135,7 +135,7 @@ func TestTLS(t *testing.T) {
 			"certificate signed by unknown authority"},
 		"another server": {amqp.TLS{CAFile: files.CAFile, CertFile: files.CertFile, KeyFile: files.KeyFile}, "127.0.0.1"},
 		"no client certificate": {amqp.TLS{CAFile: files.CAFile, ServerName: files.ServerName},
-			"may want a client certificate"},
+			"asked for a client certificate"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := startNode(t, func(o *amqp.Options) {

@@ -2,11 +2,12 @@ package amqp
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/rabbitmq/amqp091-go"
@@ -34,7 +35,17 @@ func (o *Options) dial(ctx context.Context, ep endpoint, role string) (*link, er
 	if err != nil {
 		return nil, err
 	}
+	if tlsConfig == nil && !strings.Contains(ep.url, "?") {
+		tlsConfig = &tls.Config{MinVersion: tls.VersionTLS12} // what the library would take
+	}
 	l := &link{}
+	asked := false // for a client certificate that we don't have
+	if tlsConfig != nil && len(tlsConfig.Certificates) == 0 {
+		tlsConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			asked = true
+			return new(tls.Certificate), nil
+		}
+	}
 	conn, err := amqp091.DialConfig(ep.url, amqp091.Config{
 		Heartbeat:       o.Heartbeat,
 		TLSClientConfig: tlsConfig,
@@ -58,7 +69,10 @@ func (o *Options) dial(ctx context.Context, ep endpoint, role string) (*link, er
 			l.stop()
 			l.sock.Close()
 		}
-		return nil, &linkError{"", ep, o.explain(ep, err)}
+		if asked && !saidByServer(err) && !errors.Is(err, os.ErrDeadlineExceeded) {
+			err = errNoCertificate
+		}
+		return nil, &linkError{"", ep, err}
 	}
 	l.Connection = conn
 	return l, nil
@@ -89,17 +103,13 @@ func (l *link) cut() {
 	l.Connection.Close() // can't wait any more; frees what the library holds
 }
 
-// errNoCertificate is what a server's wish for a client certificate looks
-// like since TLS 1.3: the handshake succeeds first, and what follows depends
-// on who is faster.
-var errNoCertificate = errors.New("RabbitMQ closed the connection right after the TLS handshake: it may want a client certificate")
+// errNoCertificate is what a server's wish for a client certificate comes to
+// since TLS 1.3: the handshake succeeds first, and what fails next, and how,
+// depends on who is faster.
+var errNoCertificate = errors.New("RabbitMQ asked for a client certificate, got none, and closed the connection: set one (amqp.tls.cert)")
 
-func (o *Options) explain(ep endpoint, err error) error {
+// saidByServer reports whether err is RabbitMQ's own word, by AMQP.
+func saidByServer(err error) bool {
 	ae := (*amqp091.Error)(nil)
-	hungUp := errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, amqp091.ErrClosed) ||
-		errors.As(err, &ae) && !ae.Server && ae.Code == amqp091.FrameError && !strings.HasSuffix(ae.Reason, "timeout")
-	if hungUp && strings.HasPrefix(ep.url, "amqps:") && o.TLS.CertFile == "" {
-		return errNoCertificate
-	}
-	return err
+	return errors.Is(err, amqp091.ErrCredentials) || errors.Is(err, amqp091.ErrVhost) || errors.As(err, &ae) && ae.Server
 }
