@@ -22,6 +22,7 @@ func (c *counter) Deliver(gateway.Message) {
 		close(c.done)
 	}
 }
+func (c *counter) Gap(gateway.Gap)       {}
 func (c *counter) Hold() <-chan struct{} { return nil }
 func (c *counter) Ready() {
 	select {

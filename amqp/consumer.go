@@ -112,8 +112,7 @@ func (c *consumer) attached(f *feed, l *link, now time.Time) {
 	c.lostAt = time.Time{}
 	x.counters.gaps.Add(1)
 	x.counters.gapTime.Add(int64(gap))
-	x.opts.Logger.Warn("gap: what was published while the node's queue was away is lost to this node's clients",
-		"lasted", gap.Round(time.Millisecond))
+	c.to.Gap(gateway.Gap{Reason: "the node's queue was away", Lasted: gap})
 }
 
 // reportLosses logs what was noticed since the last time, in one line each.

@@ -82,10 +82,13 @@ func TestBrokerKilled(t *testing.T) {
 	if s.Consume.Gaps != 1 || s.Consume.GapTime <= 0 || s.Consume.Lost() != 0 {
 		t.Errorf("counters: %+v", s.Consume)
 	}
-	for _, line := range []string{"lost the link", "connection refused", "gap: "} {
+	for _, line := range []string{"lost the link", "connection refused"} {
 		if l := n.logs.lines(line); len(l) != 1 {
 			t.Errorf("lines with %q: %q", line, l)
 		}
+	}
+	if gaps := n.announced(); len(gaps) != 1 || gaps[0].Lasted <= 0 {
+		t.Errorf("gaps announced: %+v", gaps)
 	}
 	if l := n.logs.lines("attached to RabbitMQ"); len(l) != 2 {
 		t.Errorf("attached: %q", l)

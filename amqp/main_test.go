@@ -170,7 +170,8 @@ func (n *node) flush(t *testing.T) {
 type receiver struct {
 	mu      sync.Mutex
 	got     []gateway.Message
-	changed chan struct{} // closed at the next delivery
+	gaps    []gateway.Gap
+	changed chan struct{} // closed at the next delivery or gap
 	held    chan struct{}
 	room    chan struct{} // a value for each Ready
 }
@@ -186,6 +187,21 @@ func (r *receiver) Deliver(m gateway.Message) {
 	r.got = append(r.got, m)
 	close(r.changed)
 	r.changed = make(chan struct{})
+}
+
+func (r *receiver) Gap(gap gateway.Gap) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.gaps = append(r.gaps, gap)
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+// announced is all gaps so far.
+func (r *receiver) announced() []gateway.Gap {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.gaps
 }
 
 func (r *receiver) Hold() <-chan struct{} {

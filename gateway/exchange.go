@@ -42,6 +42,10 @@ type Receiver interface {
 	// at a time; message order is delivery order.
 	Deliver(m Message)
 
+	// Gap says that messages are missing between the last delivery and the
+	// next. Called like Deliver, in one order with it.
+	Gap(gap Gap)
+
 	// Hold is nil while deliveries are welcome. While most clients that
 	// read can't keep up, it is a channel that is closed when they have
 	// caught up: the exchange should deliver nothing until then, so that

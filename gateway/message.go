@@ -1,5 +1,7 @@
 package gateway
 
+import "time"
+
 // Message is what travels through an exchange: one WebSocket message from a
 // browser, or one AMQP message from any program.
 type Message struct {
@@ -19,6 +21,14 @@ type Message struct {
 	// Client is the connection a published message came from; 0 for a
 	// delivered one.
 	Client ConnID
+
+	// ID names a delivered message on every node. If the exchange has none to
+	// give, the gateway numbers it, for this process only.
+	ID ID
+
+	// At is when a delivered message was published, as far as is known; the
+	// time of delivery if zero. Histories forget by it.
+	At time.Time
 }
 
 // ConnID names a connection for as long as the process lives. It is never

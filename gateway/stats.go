@@ -16,7 +16,7 @@ type counters struct {
 	received, publishErrors, held        atomic.Uint64
 	delivered, oversize, unheard         atomic.Uint64
 	evicted, skips, skipped, shed        atomic.Uint64
-	inboundFull, pings                   atomic.Uint64
+	inboundFull, pings, gaps             atomic.Uint64
 }
 
 func (c *counters) refused(status int) { c.refusals[status].Add(1) }
@@ -68,6 +68,7 @@ type Stats struct {
 	Holds       uint64 // times the source was held back
 	Failures    uint64 // messages the exchange refused for good
 	Pings       uint64
+	Gaps        uint64 // times messages were missing from the exchange
 }
 
 // Stats takes a snapshot. Any goroutine, once Serve runs.
@@ -103,6 +104,7 @@ func (g *Gateway) Stats() Stats {
 		Holds:       g.crowd.holds.Load(),
 		Failures:    c.publishErrors.Load(),
 		Pings:       c.pings.Load(),
+		Gaps:        c.gaps.Load(),
 	}
 	for status := range c.refusals {
 		if n := c.refusals[status].Load(); n > 0 {
