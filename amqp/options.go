@@ -20,6 +20,15 @@ type Options struct {
 	Exchange string // the fanout exchange all nodes publish to; "warren"
 	Node     string // this node's name in message ids, at most 100 bytes; the host's name
 
+	// Delivery is how messages come to this node; DeliverQueue.
+	Delivery Delivery
+	Stream   StreamOptions // for DeliverStream
+
+	// Of programs that aren't Warren, so many message ids are remembered for
+	// at least so long, to recognise duplicates by; 65536, 2 min.
+	ForeignIDs int
+	ForeignAge time.Duration
+
 	Prefetch      int   // deliveries that RabbitMQ sends ahead of acks; 1000
 	MaxQueueBytes int64 // of the node's queue, the oldest are dropped beyond; 256 MiB
 
@@ -39,6 +48,30 @@ type Options struct {
 
 	// Logger; one that discards.
 	Logger *slog.Logger
+}
+
+// Delivery is a way that messages come from the exchange to a node.
+type Delivery int
+
+const (
+	// DeliverQueue is an exclusive queue a node, bound to the exchange.
+	DeliverQueue Delivery = iota
+	// DeliverStream is one durable stream bound to the exchange, which every
+	// node reads from the place it has reached.
+	DeliverStream
+)
+
+// StreamOptions is about the stream that all nodes read. What concerns its
+// making counts for the node that makes it.
+type StreamOptions struct {
+	Name     string        // "warren.stream"
+	MaxBytes int64         // retention; 1 GiB
+	MaxAge   time.Duration // retention, a lower bound; 1 h
+	Replicas int           // nodes of the cluster that keep it; RabbitMQ's choice
+
+	// Replay is how far back a starting node reads before it says ready; 0:
+	// it begins with what comes next.
+	Replay time.Duration
 }
 
 // TLS says how amqps servers are verified and what they are shown. Files are

@@ -16,6 +16,12 @@ type Options struct {
 	WebSocket WebSocketOptions
 	Clients   ClientOptions
 	Memory    MemoryOptions
+	History   HistoryOptions
+
+	// AwaitExchange refuses WebSockets until the exchange was linked for the
+	// first time: what it replays at its start into the histories is no news
+	// to anybody.
+	AwaitExchange bool
 
 	// Shards is the number of event loops; runtime.NumCPU().
 	Shards int
@@ -51,12 +57,30 @@ const (
 	SlowSkip                    // move its cursor to the end of its log
 )
 
+// GapPolicy says what happens to clients when messages are missing from the
+// exchange.
+type GapPolicy int
+
+const (
+	GapIgnore GapPolicy = iota // nothing
+	GapClose                   // close them with 1012, so that they come back and fetch anew
+)
+
 // ClientOptions bounds the clients.
 type ClientOptions struct {
 	Max          int           // connections, on the node; what the descriptors allow
 	MaxLag       int           // bytes a client may be behind; 1 MiB
 	Slow         SlowPolicy    // what happens then
+	OnGap        GapPolicy     // what happens to all when messages are lost
 	CloseTimeout time.Duration // from the close frame to a reset; 5 s
+}
+
+// HistoryOptions is what a channel keeps for clients that ask for it: each
+// bound counts by itself. Beyond memory.logs, the oldest go.
+type HistoryOptions struct {
+	Messages int           // 0: no history
+	Bytes    int64         // of frames; 8 MiB
+	Age      time.Duration // 5 min
 }
 
 // MemoryOptions bounds the sums over all clients and channels of a node.
