@@ -13,6 +13,7 @@ type Config struct {
 	WebSocket WebSocket `yaml:"websocket"`
 	Clients   Clients   `yaml:"clients"`
 	Memory    Memory    `yaml:"memory"`
+	History   History   `yaml:"history"`
 	AMQP      AMQP      `yaml:"amqp"`
 }
 
@@ -38,7 +39,8 @@ type WebSocket struct {
 type Clients struct {
 	Max          int           `yaml:"max"` // 0: as many as there are descriptors
 	MaxLag       Size          `yaml:"max_lag"`
-	Slow         string        `yaml:"slow"` // close or skip
+	Slow         string        `yaml:"slow"`   // close or skip
+	OnGap        string        `yaml:"on_gap"` // ignore or close
 	CloseTimeout time.Duration `yaml:"close_timeout"`
 }
 
@@ -48,12 +50,22 @@ type Memory struct {
 	Inbound Size `yaml:"inbound"`
 }
 
+// History is what each channel keeps for clients that ask for it; every bound
+// counts by itself.
+type History struct {
+	Messages int           `yaml:"messages"` // 0: no history
+	Bytes    Size          `yaml:"bytes"`
+	Age      time.Duration `yaml:"age"`
+}
+
 // AMQP is the link to RabbitMQ. Without a URL there is none.
 type AMQP struct {
 	URL            string        `yaml:"url"`
 	URLs           []string      `yaml:"urls"`
 	Exchange       string        `yaml:"exchange"`
-	Delivery       string        `yaml:"delivery"` // queue
+	Delivery       string        `yaml:"delivery"` // queue or stream
+	Stream         Stream        `yaml:"stream"`   // for delivery stream
+	Duplicates     Duplicates    `yaml:"duplicates"`
 	Prefetch       int           `yaml:"prefetch"`
 	Window         Window        `yaml:"window"`
 	QueueBytes     Size          `yaml:"queue_bytes"`
@@ -61,6 +73,22 @@ type AMQP struct {
 	Heartbeat      time.Duration `yaml:"heartbeat"`
 	Reconnect      Reconnect     `yaml:"reconnect"`
 	TLS            TLS           `yaml:"tls"`
+}
+
+// Stream is the one stream that all nodes read. All but its name counts for
+// the node that makes it.
+type Stream struct {
+	Name     string        `yaml:"name"`
+	MaxBytes Size          `yaml:"max_bytes"`
+	MaxAge   time.Duration `yaml:"max_age"`
+	Replicas int           `yaml:"replicas"` // 0: RabbitMQ's choice
+}
+
+// Duplicates bounds the message ids of programs that aren't Warren, which are
+// remembered to recognise duplicates by.
+type Duplicates struct {
+	IDs int           `yaml:"ids"`
+	Age time.Duration `yaml:"age"`
 }
 
 // Window bounds what was published and not yet confirmed.
@@ -98,12 +126,15 @@ func Default() Config {
 			PongTimeout:      10 * time.Second,
 			Origins:          []string{},
 		},
-		Clients: Clients{MaxLag: MiB, Slow: "close", CloseTimeout: 5 * time.Second},
+		Clients: Clients{MaxLag: MiB, Slow: "close", OnGap: "ignore", CloseTimeout: 5 * time.Second},
 		Memory:  Memory{Logs: 256 * MiB, Inbound: 64 * MiB},
+		History: History{Bytes: 8 * MiB, Age: 5 * time.Minute},
 		AMQP: AMQP{
 			URLs:           []string{},
 			Exchange:       "warren",
 			Delivery:       "queue",
+			Stream:         Stream{Name: "warren.stream", MaxBytes: GiB, MaxAge: time.Hour},
+			Duplicates:     Duplicates{IDs: 65536, Age: 2 * time.Minute},
 			Prefetch:       1000,
 			Window:         Window{Messages: 4096, Bytes: 16 * MiB},
 			QueueBytes:     256 * MiB,

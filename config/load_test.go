@@ -83,8 +83,14 @@ websocket:
   max_message_size: 10 kb
   ping_interval: 1m30s
   origins: ["https://a.example", "http://b.example:8080", "*"]
-clients: {max: 12, max_lag: 2097152, slow: skip}
+clients: {max: 12, max_lag: 2097152, slow: skip, on_gap: close}
+history: {messages: 100, bytes: 256MiB, age: 1s}
 amqp.exchange: flat
+amqp:
+  urls: ["amqp://a"]
+  delivery: stream
+  stream: {name: events, max_bytes: 16MiB, max_age: 8760h, replicas: 3}
+  duplicates: {ids: 16777216, age: 24h}
 `)
 	want := config.Default()
 	want.Listen = "127.0.0.1:80"
@@ -92,7 +98,12 @@ amqp.exchange: flat
 	want.WebSocket.MaxMessageSize = 10 * config.KB
 	want.WebSocket.PingInterval = 90 * time.Second
 	want.WebSocket.Origins = []string{"https://a.example", "http://b.example:8080", "*"}
-	want.Clients = config.Clients{Max: 12, MaxLag: 2 * config.MiB, Slow: "skip", CloseTimeout: 5 * time.Second}
+	want.Clients = config.Clients{Max: 12, MaxLag: 2 * config.MiB, Slow: "skip", OnGap: "close", CloseTimeout: 5 * time.Second}
+	want.History = config.History{Messages: 100, Bytes: 256 * config.MiB, Age: time.Second}
+	want.AMQP.URLs = []string{"amqp://a"}
+	want.AMQP.Delivery = "stream"
+	want.AMQP.Stream = config.Stream{Name: "events", MaxBytes: 16 * config.MiB, MaxAge: 8760 * time.Hour, Replicas: 3}
+	want.AMQP.Duplicates = config.Duplicates{IDs: 1 << 24, Age: 24 * time.Hour}
 	want.AMQP.Exchange = "flat"
 	if !reflect.DeepEqual(l.Config, want) {
 		t.Errorf("got  %+v\nwant %+v", l.Config, want)
@@ -112,6 +123,8 @@ func TestOrderOfSources(t *testing.T) {
 	t.Setenv("WARREN_WEBSOCKET_ORIGINS", "https://a.example, https://b.example")
 	t.Setenv("WARREN_AMQP_WINDOW_BYTES", "1GiB")
 	t.Setenv("WARREN_AMQP_RECONNECT_MIN", "2s")
+	t.Setenv("WARREN_AMQP_STREAM_MAX_AGE", "90s")
+	t.Setenv("WARREN_HISTORY_MESSAGES", "5")
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	flags.String("log-level", "ignored", "")
 	flags.String("log-format", "ignored", "")
@@ -130,6 +143,8 @@ func TestOrderOfSources(t *testing.T) {
 	want.WebSocket.Origins = []string{"https://a.example", "https://b.example"}
 	want.AMQP.Window.Bytes = config.GiB
 	want.AMQP.Reconnect.Min = 2 * time.Second
+	want.AMQP.Stream.MaxAge = 90 * time.Second
+	want.History.Messages = 5
 	if !reflect.DeepEqual(l.Config, want) {
 		t.Errorf("got  %+v\nwant %+v", l.Config, want)
 	}
@@ -174,6 +189,30 @@ func TestErrorsNameTheSource(t *testing.T) {
 				t.Errorf("got  %v\nwant %s", err, tt.want)
 			}
 		})
+	}
+}
+
+// Without history its bounds bind nobody: who makes memory.logs small need not
+// know of them.
+func TestHistoryBoundsCountWithHistory(t *testing.T) {
+	l := load(t, "{memory: {logs: 4MiB}, history: {bytes: 5MiB}}")
+	if l.Memory.Logs != 4*config.MiB || l.History.Bytes != 5*config.MiB {
+		t.Errorf("got %+v, %+v", l.Memory, l.History)
+	}
+}
+
+// A stream's broker may come from another source than amqp.delivery.
+func TestStreamTakesItsBrokerFromAnySource(t *testing.T) {
+	t.Setenv("WARREN_AMQP_URL", "amqp://u:s3cret@h")
+	load(t, "amqp: {delivery: stream}")
+
+	t.Setenv("WARREN_AMQP_URL", "")
+	t.Setenv("WARREN_AMQP_DELIVERY", "stream")
+	load(t, "amqp: {urls: ['amqp://a', 'amqp://b']}")
+	_, err := config.Load("", nil)
+	if want := `WARREN_AMQP_DELIVERY: amqp.delivery: "stream": must be queue, or amqp.url or amqp.urls be set too: ` +
+		"the stream is kept by RabbitMQ"; err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
 

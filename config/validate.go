@@ -21,8 +21,12 @@ type rule struct {
 	other string // the key whose value want speaks of
 }
 
-// day bounds durations that would only be that long by mistake.
-const day = 24 * time.Hour
+// day bounds durations that would only be that long by mistake, year those
+// for which messages are kept.
+const (
+	day  = 24 * time.Hour
+	year = 365 * day
+)
 
 // holdExtra is what a held client may have read beyond one message.
 const holdExtra = 4 * KiB
@@ -68,11 +72,21 @@ var rules = []rule{
 		"0 (as many as there are descriptors) or more", ""},
 	{"clients.slow", func(c *Config) bool { return c.Clients.Slow == "close" || c.Clients.Slow == "skip" },
 		"close or skip", ""},
+	{"clients.on_gap", func(c *Config) bool { return c.Clients.OnGap == "ignore" || c.Clients.OnGap == "close" },
+		"ignore or close", ""},
 	{"clients.close_timeout", func(c *Config) bool { return isWait(c.Clients.CloseTimeout) }, wantWait, ""},
 	{"memory.logs", func(c *Config) bool { return c.Memory.Logs >= c.Clients.MaxLag },
 		"at least", "clients.max_lag"},
 	{"memory.inbound", func(c *Config) bool { return c.Memory.Inbound >= c.WebSocket.MaxMessageSize+holdExtra },
 		"at least 4KiB more than", "websocket.max_message_size"},
+
+	{"history.messages", func(c *Config) bool { return within(c.History.Messages, 0, 1<<20) },
+		"0 (no history) to 1048576", ""},
+	{"history.bytes", func(c *Config) bool { return c.History.Bytes >= B }, "at least 1B", ""},
+	{"history.bytes", func(c *Config) bool { return c.History.Messages == 0 || c.History.Bytes <= c.Memory.Logs },
+		"at most", "memory.logs"},
+	{"history.age", func(c *Config) bool { return within(c.History.Age, time.Second, year) },
+		"1s to 8760h", ""},
 
 	{"amqp.url", func(c *Config) bool { return c.AMQP.URL == "" || isBroker(c.AMQP.URL) },
 		wantBroker + "; several go into amqp.urls", ""},
@@ -81,8 +95,25 @@ var rules = []rule{
 		"left out where amqp.url is set: give one or the other", ""},
 	{"amqp.exchange", func(c *Config) bool { return within(len(c.AMQP.Exchange), 1, 255) },
 		"1 to 255 bytes", ""}, // a short string (AMQP 0-9-1, 4.2.5.3)
-	{"amqp.delivery", func(c *Config) bool { return c.AMQP.Delivery == "queue" },
-		"queue: stream is not available yet", ""},
+	{"amqp.delivery", func(c *Config) bool { return c.AMQP.Delivery == "queue" || c.AMQP.Delivery == "stream" },
+		"queue or stream", ""},
+	{"amqp.delivery", func(c *Config) bool { return c.AMQP.Delivery == "queue" || len(c.Brokers()) > 0 },
+		"queue, or amqp.url or amqp.urls be set too: the stream is kept by RabbitMQ", ""},
+	{"amqp.stream.name", func(c *Config) bool {
+		// Names in amq. are the broker's own (AMQP 0-9-1, queue.declare).
+		return within(len(c.AMQP.Stream.Name), 1, 255) && !strings.HasPrefix(c.AMQP.Stream.Name, "amq.")
+	}, "1 to 255 bytes that don't begin with amq.", ""},
+	{"amqp.stream.max_bytes", func(c *Config) bool { return c.AMQP.Stream.MaxBytes >= 16*MiB },
+		"at least 16MiB", ""},
+	{"amqp.stream.max_age", func(c *Config) bool {
+		// RabbitMQ's x-max-age takes no fractions.
+		return within(c.AMQP.Stream.MaxAge, time.Minute, year) && c.AMQP.Stream.MaxAge%time.Second == 0
+	}, "whole seconds, 1m to 8760h", ""},
+	{"amqp.stream.replicas", func(c *Config) bool { return within(c.AMQP.Stream.Replicas, 0, 255) },
+		"0 (RabbitMQ's choice) to 255", ""},
+	{"amqp.duplicates.ids", func(c *Config) bool { return within(c.AMQP.Duplicates.IDs, 1, 1<<24) }, "1 to 16777216", ""},
+	{"amqp.duplicates.age", func(c *Config) bool { return within(c.AMQP.Duplicates.Age, time.Second, day) },
+		"1s to 24h", ""},
 	{"amqp.prefetch", func(c *Config) bool { return within(c.AMQP.Prefetch, 1, 65535) }, "1 to 65535", ""},
 	{"amqp.window.messages", func(c *Config) bool { return within(c.AMQP.Window.Messages, 1, 1<<20) }, "1 to 1048576", ""},
 	{"amqp.window.bytes", func(c *Config) bool { return within(c.AMQP.Window.Bytes, B, GiB) }, "1B to 1GiB", ""},

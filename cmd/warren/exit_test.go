@@ -32,6 +32,10 @@ func TestExitCodes(t *testing.T) {
 	if err := os.WriteFile(bad, []byte("listen: \":3000\"\nclients:\n  max: lots\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	alone := filepath.Join(t.TempDir(), "stream.yaml")
+	if err := os.WriteFile(alone, []byte("amqp: {delivery: stream}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -65,6 +69,9 @@ func TestExitCodes(t *testing.T) {
 		{"missing file", []string{"--config=none.yaml"}, 1, "read configuration: open none.yaml: no such file or directory"},
 		{"bad file", []string{"--config", bad}, 1, bad + `:3: clients.max: "lots": must be a whole number`},
 		{"bad file, checked", []string{"config", "check", bad}, 1, bad + `:3: clients.max: "lots": must be a whole number`},
+		{"stream without broker", []string{"--config", alone}, 1, alone + `:1: amqp.delivery: "stream": must be queue, or ` +
+			"amqp.url or amqp.urls be set too: the stream is kept by RabbitMQ"},
+		{"stream with broker, checked", []string{"config", "check", alone, "--amqp-url=amqp://h"}, 0, ""},
 		{"bad flag value", []string{"--log-level=loud"}, 1,
 			`--log-level: log.level: "loud": must be debug, info, warn or error`},
 		{"bad URL", []string{"--amqp-url=amqp://u:s3cret@h:x"}, 1, "--amqp-url: amqp.url: (not shown): must be " +

@@ -12,7 +12,6 @@ import (
 	"warren/amqp"
 	"warren/config"
 	"warren/gateway"
-	"warren/static"
 )
 
 // serve runs one node until ctx ends.
@@ -55,62 +54,6 @@ func build(l *config.Loaded, logger *slog.Logger) (*gateway.Gateway, error) {
 	return gw, nil
 }
 
-func gatewayOptions(l *config.Loaded, logger *slog.Logger) gateway.Options {
-	slow := gateway.SlowClose
-	if l.Clients.Slow == "skip" {
-		slow = gateway.SlowSkip
-	}
-	return gateway.Options{
-		WebSocket: gateway.WebSocketOptions{
-			Path:             l.WebSocket.Path,
-			ReadOnly:         !l.WebSocket.Publish,
-			MaxMessageSize:   int(l.WebSocket.MaxMessageSize),
-			MaxDeliverSize:   int(l.DeliverSize()),
-			HandshakeTimeout: l.WebSocket.HandshakeTimeout,
-			PingInterval:     l.WebSocket.PingInterval,
-			PongTimeout:      l.WebSocket.PongTimeout,
-			Origins:          l.WebSocket.Origins,
-		},
-		Clients: gateway.ClientOptions{
-			Max:          l.Clients.Max,
-			MaxLag:       int(l.Clients.MaxLag),
-			Slow:         slow,
-			CloseTimeout: l.Clients.CloseTimeout,
-		},
-		Memory: gateway.MemoryOptions{
-			Logs:    int64(l.Memory.Logs),
-			Inbound: int64(l.Memory.Inbound),
-		},
-		Shards: shards,
-		Page:   static.Page(l.WebSocket.Path),
-		Logger: logger.With("component", "gateway"),
-	}
-}
-
-func amqpOptions(l *config.Loaded, logger *slog.Logger) amqp.Options {
-	return amqp.Options{
-		URLs:           l.Brokers(),
-		Exchange:       l.AMQP.Exchange,
-		Node:           l.Node,
-		Prefetch:       l.AMQP.Prefetch,
-		MaxQueueBytes:  int64(l.AMQP.QueueBytes),
-		MaxDeliverSize: int(l.DeliverSize()),
-		WindowMessages: l.AMQP.Window.Messages,
-		WindowBytes:    int(l.AMQP.Window.Bytes),
-		ConfirmTimeout: l.AMQP.ConfirmTimeout,
-		Heartbeat:      l.AMQP.Heartbeat,
-		ReconnectMin:   l.AMQP.Reconnect.Min,
-		ReconnectMax:   l.AMQP.Reconnect.Max,
-		TLS: amqp.TLS{
-			CAFile:     l.AMQP.TLS.CA,
-			CertFile:   l.AMQP.TLS.Cert,
-			KeyFile:    l.AMQP.TLS.Key,
-			ServerName: l.AMQP.TLS.ServerName,
-		},
-		Logger: logger.With("component", "amqp"),
-	}
-}
-
 // listenError says what to do about the usual reasons.
 func listenError(l *config.Loaded, err error) error {
 	switch {
@@ -136,7 +79,11 @@ func logStart(logger *slog.Logger, l *config.Loaded, addr net.Addr) {
 	if len(brokers) == 0 {
 		logger.Info("embedded exchange: amqp.url is empty, messages stay in this process")
 	} else {
-		logger.Info("exchange in RabbitMQ", "exchange", l.AMQP.Exchange, "brokers", brokers)
+		attrs := []any{"exchange", l.AMQP.Exchange, "brokers", brokers, "delivery", l.AMQP.Delivery}
+		if streams(l) {
+			attrs = append(attrs, "stream", l.AMQP.Stream.Name)
+		}
+		logger.Info("exchange in RabbitMQ", attrs...)
 	}
 	host := reachable(addr)
 	logger.Info("listening", "address", addr.String(), "page", "http://"+host, "websocket", "ws://"+host+l.WebSocket.Path)

@@ -129,6 +129,18 @@ func TestServesEmbedded(t *testing.T) {
 
 // With a broker that isn't there the node serves, and isn't ready.
 func TestServesWithoutItsBroker(t *testing.T) {
+	for delivery, logged := range map[string]string{
+		"queue":  "delivery=queue",
+		"stream": "delivery=stream stream=warren.stream",
+	} {
+		t.Run(delivery, func(t *testing.T) {
+			t.Setenv("WARREN_AMQP_DELIVERY", delivery)
+			servesWithoutItsBroker(t, logged)
+		})
+	}
+}
+
+func servesWithoutItsBroker(t *testing.T, logged string) {
 	nobody, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +150,8 @@ func TestServesWithoutItsBroker(t *testing.T) {
 
 	lines, addr := serveInProcess(t, "--listen=127.0.0.1:0", "--amqp-url="+url)
 	log := strings.Join(lines, "\n")
-	if strings.Contains(log, "s3cret") || !strings.Contains(log, "amqp://u:xxxxx@"+nobody.Addr().String()+"/v") {
+	if strings.Contains(log, "s3cret") || !strings.Contains(log, "amqp://u:xxxxx@"+nobody.Addr().String()+"/v") ||
+		!strings.Contains(log, logged+"\n") {
 		t.Errorf("the start's log:\n%s", log)
 	}
 	if code, body := get(t, "http://"+addr+"/healthz"); code != http.StatusOK {
