@@ -16,7 +16,12 @@ type consumer struct {
 	pub   *publisher
 	dups  *duplicates
 
-	lostAt   time.Time     // when the queue was lost; zero while attached and before the first time
+	place        place
+	markers      int       // made so far
+	missingSince time.Time // the stream; zero while it is there
+	otherArgs    string    // of the stream, already logged
+
+	lostAt   time.Time     // when the attachment was lost; zero while caught up and before the first time
 	reported uint64        // lost messages already logged
 	paused   time.Duration // of holds, already logged
 	oversize uint64
@@ -28,7 +33,7 @@ func newConsumer(x *Exchange, to gateway.Receiver) *consumer {
 		x: x, to: to,
 		retry: newRetry(x.opts.ReconnectMin, x.opts.ReconnectMax),
 		pub:   &publisher{x: x, ready: to.Ready, retry: newRetry(x.opts.ReconnectMin, x.opts.ReconnectMax)},
-		dups:  newDuplicates(x.opts.WindowMessages, x.publisher),
+		dups:  newDuplicates(x.opts.WindowMessages, x.publisher, x.opts.ForeignIDs, x.opts.ForeignAge),
 	}
 }
 
@@ -75,44 +80,48 @@ func (c *consumer) attachment(ctx context.Context, ep endpoint) (up time.Duratio
 			l.cut()
 		}
 	}()
-	f := &feed{consumer: c, ep: ep, link: l}
+	now := time.Now()
+	f := &feed{consumer: c, ep: ep, link: l, marker: c.newMarker(), began: now, lastRead: now}
 	if err := l.setUp(ep, func() error { return f.attach(l) }); err != nil {
 		return 0, err
 	}
-	began := time.Now()
-	c.attached(f, l, began)
+	c.attached(f, l)
 
 	pubCtx, detach := context.WithCancelCause(ctx)
 	published := make(chan struct{})
+	c.pub.marker = f.marker
 	go func() {
 		defer close(published)
 		c.pub.run(pubCtx, ep, detach)
 	}()
 	err = f.run(pubCtx)
 	c.reportLosses() // not only at the next attachment's first look
-	c.lostAt = l.sock.lastHeard()
+	if f.caught {
+		c.lostAt = l.sock.lastHeard()
+	}
 	x.status.failed(&x.status.consume, err, time.Now())
 	detach(err)
 	<-published
-	return time.Since(began), err
+	return time.Since(f.began), err
 }
 
-// attached ends the gap, if there was one, and says so.
-func (c *consumer) attached(f *feed, l *link, now time.Time) {
+// attached says so. In queue delivery that ends the gap, if there was one.
+func (c *consumer) attached(f *feed, l *link) {
 	x := c.x
-	x.status.set(&x.status.consume, side{up: true})
 	c.retry.linked()
 	version, _ := l.Properties["version"].(string)
-	x.opts.Logger.Info("attached to RabbitMQ", "url", f.ep.name, "version", version,
-		"exchange", x.opts.Exchange, "queue", f.queue)
-	if c.lostAt.IsZero() {
+	attrs := []any{"url", f.ep.name, "version", version, "exchange", x.opts.Exchange}
+	if f.marker != nil {
+		x.status.trying(&x.status.consume, "reading "+f.main.what+" up to its end")
+		x.opts.Logger.Info("attached to RabbitMQ", append(attrs, "stream", f.main.name, "queue", f.direct.name)...)
 		return
 	}
-	gap := now.Sub(c.lostAt)
-	c.lostAt = time.Time{}
-	x.counters.gaps.Add(1)
-	x.counters.gapTime.Add(int64(gap))
-	c.to.Gap(gateway.Gap{Reason: "the node's queue was away", Lasted: gap})
+	x.status.set(&x.status.consume, side{up: true})
+	x.opts.Logger.Info("attached to RabbitMQ", append(attrs, "queue", f.main.name)...)
+	if !c.lostAt.IsZero() {
+		c.gap(gateway.Gap{Reason: "the node's queue was away", Lasted: c.away()})
+		c.lostAt = time.Time{}
+	}
 }
 
 // reportLosses logs what was noticed since the last time, in one line each.

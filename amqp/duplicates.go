@@ -4,10 +4,8 @@ import "time"
 
 // Bounds of what is remembered to recognise duplicates by.
 const (
-	minHistory    = 8192            // sequence numbers a publisher
-	maxPublishers = 1024            // then the one silent longest is forgotten
-	maxForeign    = 32 << 10        // ids a generation; two generations are kept
-	foreignAge    = 2 * time.Minute // an id is remembered that long, and at most twice
+	minHistory    = 8192 // sequence numbers a publisher
+	maxPublishers = 1024 // then the one silent longest is forgotten
 )
 
 // duplicates recognises messages that were already delivered. Warren's own
@@ -19,8 +17,13 @@ type duplicates struct {
 	last       *publisherLog // most messages come in runs
 	clock      uint64        // counts messages, to find who is silent longest
 
+	// Two generations of ids. The older is dropped when the younger is full or
+	// maxAge old: an id is remembered for maxAge, and at most twice that.
 	foreign, older map[foreignID]struct{}
 	turned         time.Time // when older was last replaced
+	maxForeign     int       // a generation
+	maxAge         time.Duration
+	early          uint64 // generations dropped because the younger was full
 
 	// Holes are sequence numbers passed over, filled those of them that
 	// came later after all: a publisher sends again what it has no confirm
@@ -46,7 +49,7 @@ type foreignID struct{ app, id string }
 
 // newDuplicates makes a memory that covers publishers' windows of the given
 // size, and begins with this node's own publisher, whose first number is 1.
-func newDuplicates(window int, self string) *duplicates {
+func newDuplicates(window int, self string, foreign int, age time.Duration) *duplicates {
 	history := minHistory
 	for history < 2*window {
 		history *= 2
@@ -56,6 +59,8 @@ func newDuplicates(window int, self string) *duplicates {
 		publishers: map[string]*publisherLog{},
 		foreign:    map[foreignID]struct{}{},
 		older:      map[foreignID]struct{}{},
+		maxForeign: max(1, foreign/2),
+		maxAge:     age,
 	}
 	d.add(self, 0)
 	return d
@@ -156,9 +161,13 @@ func (d *duplicates) add(name string, highest uint64) *publisherLog {
 }
 
 func (d *duplicates) isNewForeign(id foreignID, now time.Time) bool {
-	if len(d.foreign) >= maxForeign || now.Sub(d.turned) >= foreignAge {
-		if now.Sub(d.turned) >= 2*foreignAge {
+	full, age := len(d.foreign) >= d.maxForeign, now.Sub(d.turned)
+	if full || age >= d.maxAge {
+		switch {
+		case age >= 2*d.maxAge:
 			clear(d.foreign)
+		case age < d.maxAge:
+			d.early++
 		}
 		d.foreign, d.older = d.older, d.foreign
 		clear(d.foreign)

@@ -8,7 +8,15 @@ import (
 
 const other = "other.0123456789ab"
 
-func newTestDuplicates() *duplicates { return newDuplicates(100, "self.0123456789ab") }
+// Bounds of the tests.
+const (
+	foreignAge = 2 * time.Minute
+	maxForeign = 1 << 10 // a generation
+)
+
+func newTestDuplicates() *duplicates {
+	return newDuplicates(100, "self.0123456789ab", 2*maxForeign, foreignAge)
+}
 
 func TestSequences(t *testing.T) {
 	type step struct {

@@ -13,8 +13,8 @@ import (
 // appID marks Warren's own messages, with ids by sequence.
 const appID = "warren"
 
-// Exchange is a fanout exchange in RabbitMQ and this node's exclusive queue
-// on it. It keeps nothing on disk.
+// Exchange is a fanout exchange in RabbitMQ and what this node reads of it: an
+// exclusive queue of its own, or a stream that all nodes share.
 type Exchange struct {
 	// Static after New.
 	opts      Options

@@ -142,7 +142,7 @@ func TestDropped(t *testing.T) {
 	if s.Received != 7 || s.Delivered != 3 || s.Duplicates != 1 || s.Oversize != 1 || s.Direct != 2 {
 		t.Errorf("counters: %+v", s)
 	}
-	if l := n.logs.lines("straight to this node's queue"); len(l) != 1 {
+	if l := n.logs.lines("sent straight to a queue"); len(l) != 1 {
 		t.Errorf("logged %q", l)
 	}
 }

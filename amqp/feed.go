@@ -2,10 +2,11 @@ package amqp
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/rabbitmq/amqp091-go"
+
+	"warren/gateway"
 )
 
 // ackDelay is how long a delivery may go without ack.
@@ -14,17 +15,18 @@ const ackDelay = 200 * time.Millisecond
 // feed is the delivery side of one attachment.
 type feed struct {
 	*consumer
-	ep         endpoint
-	link       *link
-	ch         *amqp091.Channel
-	queue      string // the node's
-	deliveries <-chan amqp091.Delivery
-	closed     <-chan *amqp091.Error
-	canceled   <-chan string
+	ep     endpoint
+	link   *link
+	main   source  // the stream, or the node's queue
+	direct source  // the node's queue, if main is the stream
+	marker *marker // nil unless main is the stream
 
-	tag     uint64 // of the last delivery
-	unacked int
-	free    int // deliveries that pass even while the gateway holds
+	began    time.Time
+	caught   bool // all was read that was there when the marker was published
+	read     int  // deliveries of main
+	lastRead time.Time
+	markedAt time.Time // when the marker's confirm was noticed
+	free     int       // deliveries that pass even while the gateway holds
 }
 
 // run delivers until the link fails or ctx ends, and says why.
@@ -33,24 +35,24 @@ func (f *feed) run(ctx context.Context) error {
 	defer ackTimer.Stop()
 	report := time.NewTicker(f.x.report)
 	defer report.Stop()
+	catching := f.catching()
+	defer catching.Stop()
 	for {
 		select {
-		case d, ok := <-f.deliveries:
+		case d, ok := <-f.main.deliveries:
 			if !ok {
-				return f.ended()
+				return f.main.ended()
 			}
-			if err := f.hold(ctx); err != nil {
+			if err := f.take(ctx, &d, ackTimer); err != nil {
 				return err
 			}
-			f.deliver(&d)
-			f.tag = d.DeliveryTag
-			if f.unacked++; f.unacked == 1 {
-				ackTimer.Reset(ackDelay)
+		case d, ok := <-f.direct.deliveries:
+			if !ok {
+				return f.direct.ended()
 			}
-			if f.unacked >= max(f.x.opts.Prefetch/2, 1) {
-				if err := f.ack(); err != nil {
-					return err
-				}
+			f.strange(&d)
+			if f.direct.took(&d); f.direct.unacked == 1 {
+				ackTimer.Reset(ackDelay)
 			}
 		case <-ackTimer.C:
 			if err := f.ack(); err != nil {
@@ -58,43 +60,54 @@ func (f *feed) run(ctx context.Context) error {
 			}
 		case <-report.C:
 			f.reportLosses()
-			if err := f.link.setUp(f.ep, f.bind); err != nil {
+			if err := f.link.setUp(f.ep, func() error { return f.main.bind(f.x.opts.Exchange) }); err != nil {
 				return err
 			}
-		case e := <-f.closed:
-			return f.closedBy(e)
+		case <-catching.C:
+			if err := f.checkSilence(time.Now()); err != nil {
+				return err
+			}
+			if f.caught {
+				catching.Stop()
+			}
+		case e := <-f.main.closed:
+			return f.main.closedBy(e)
+		case e := <-f.direct.closed:
+			return f.direct.closedBy(e)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
 }
 
-var errCanceled = errors.New("RabbitMQ canceled the consumer: the node's queue is gone")
-
-// ended says why the deliveries ended: one of these two came before.
-func (f *feed) ended() error {
-	if _, ok := <-f.canceled; ok {
-		return errCanceled
+// take delivers d, once the gateway wants it.
+func (f *feed) take(ctx context.Context, d *amqp091.Delivery, ackTimer *time.Timer) error {
+	if err := f.hold(ctx); err != nil {
+		return err
 	}
-	return f.closedBy(<-f.closed)
-}
-
-func (f *feed) closedBy(e *amqp091.Error) error {
-	if e == nil {
-		e = amqp091.ErrClosed
+	f.read++
+	if f.marker == nil {
+		f.deliver(d, gateway.ID{})
+	} else if err := f.streamed(d); err != nil {
+		return err
 	}
-	return &linkError{"", f.ep, e}
+	if !f.caught {
+		f.lastRead = time.Now()
+	}
+	if f.main.took(d); f.main.unacked == 1 {
+		ackTimer.Reset(ackDelay)
+	}
+	if f.main.unacked >= max(f.x.opts.Prefetch/2, 1) {
+		return f.main.ack()
+	}
+	return nil
 }
 
 func (f *feed) ack() error {
-	if f.unacked == 0 {
-		return nil
+	if err := f.direct.ack(); err != nil {
+		return err
 	}
-	f.unacked = 0
-	if err := f.ch.Ack(f.tag, true); err != nil {
-		return &linkError{"acknowledging", f.ep, err}
-	}
-	return nil
+	return f.main.ack()
 }
 
 // hold waits while the gateway wants no deliveries, and withholds the acks,
@@ -123,13 +136,13 @@ func (f *feed) hold(ctx context.Context) error {
 			f.x.opts.Logger.Warn("clients did not catch up in time: deliveries go on", "paused", f.x.maxHold)
 			f.free = f.x.opts.Prefetch
 			return f.ack()
-		case _, ok := <-f.canceled:
+		case _, ok := <-f.main.canceled:
 			if ok {
-				return errCanceled
+				return f.main.gone()
 			}
-			return f.ended()
-		case e := <-f.closed:
-			return f.closedBy(e)
+			return f.main.ended()
+		case e := <-f.main.closed:
+			return f.main.closedBy(e)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

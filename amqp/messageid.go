@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"strconv"
 	"strings"
+
+	"warren/gateway"
 )
 
 // bootLen is the length of the random hex that tells one run of a node from
@@ -50,4 +52,12 @@ func parseID(id string) (publisher string, seq uint64, ok bool) {
 		seq = seq*10 + uint64(c-'0')
 	}
 	return publisher, seq, true
+}
+
+// formatClient names a connection within its node's publisher; empty for none.
+func formatClient(id gateway.ConnID) string {
+	if id == 0 {
+		return ""
+	}
+	return strconv.FormatUint(uint64(id), 10)
 }

@@ -106,6 +106,11 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.Heartbeat, 5*time.Second)
 	setDefault(&o.ReconnectMin, 200*time.Millisecond)
 	setDefault(&o.ReconnectMax, 15*time.Second)
+	setDefault(&o.ForeignIDs, 65536)
+	setDefault(&o.ForeignAge, 2*time.Minute)
+	setDefault(&o.Stream.Name, "warren.stream")
+	setDefault(&o.Stream.MaxBytes, 1<<30)
+	setDefault(&o.Stream.MaxAge, time.Hour)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -121,6 +126,15 @@ func (o Options) withDefaults() (Options, error) {
 	case o.MaxQueueBytes < 0 || o.MaxDeliverSize < 0 || o.WindowMessages < 0 || o.WindowBytes < 0:
 		return o, fmt.Errorf("negative size: queue %d, deliver %d, window %d messages and %d bytes",
 			o.MaxQueueBytes, o.MaxDeliverSize, o.WindowMessages, o.WindowBytes)
+	case o.Delivery != DeliverQueue && o.Delivery != DeliverStream:
+		return o, fmt.Errorf("delivery %d: must be DeliverQueue or DeliverStream", o.Delivery)
+	case len(o.Stream.Name) > maxRoutingKey:
+		return o, fmt.Errorf("stream name %q: %d bytes, must be at most %d", o.Stream.Name, len(o.Stream.Name), maxRoutingKey)
+	case o.Stream.MaxBytes < 0 || o.Stream.MaxAge < time.Second || o.Stream.Replicas < 0 || o.Stream.Replay < 0:
+		return o, fmt.Errorf("stream of %d bytes, %v, %d replicas, replay of %v: must be positive, the age at least 1s",
+			o.Stream.MaxBytes, o.Stream.MaxAge, o.Stream.Replicas, o.Stream.Replay)
+	case o.ForeignIDs < 0 || o.ForeignAge < 0:
+		return o, fmt.Errorf("foreign ids: %d for %v: must be positive", o.ForeignIDs, o.ForeignAge)
 	case o.Heartbeat < time.Second:
 		// The library would silently take the server's (60 s) instead.
 		return o, fmt.Errorf("heartbeat %v: must be at least 1s", o.Heartbeat)

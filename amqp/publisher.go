@@ -13,6 +13,8 @@ import (
 // more, or the exchange is gone: the consumer must attach anew.
 var errUnrouted = errors.New("a message was not routed to any queue, not even the node's own")
 
+var errNack = errors.New("RabbitMQ could not take a message (nack): a queue bound to the exchange may be full and set to reject-publish")
+
 // publisher sends the window's messages, in order. It runs only while the
 // node's own queue is bound and consumed from: RabbitMQ confirms what it
 // routes nowhere. Owned by the goroutine of run.
@@ -22,6 +24,8 @@ type publisher struct {
 	retry *retry
 	alarm bool // RabbitMQ's alarm was logged and not yet its end
 	lost  bool // the loss of the link was logged
+
+	marker *marker // of the present attachment
 
 	// suspects is how many of the oldest messages may be what RabbitMQ
 	// closed the channel over. They are sent one by one, to find it.
@@ -80,6 +84,11 @@ type session struct {
 	closes   chan *amqp091.Error
 	blocks   chan amqp091.Blocking
 
+	// Of the marker's channel; marks is nil unless it is on its way.
+	marks       chan amqp091.Confirmation
+	markReturns chan amqp091.Return
+	markCloses  chan *amqp091.Error
+
 	acked    uint64    // delivery tags begin at 1
 	sent     int       // unconfirmed
 	blocked  bool      // by connection.blocked
@@ -127,7 +136,7 @@ func (s *session) open(l *link) (err error) {
 	if err := s.ch.Confirm(false); err != nil {
 		return &linkError{"asking for confirms", s.ep, err}
 	}
-	return nil
+	return s.mark(l)
 }
 
 func (p *publisher) linked(ep endpoint) {
@@ -174,6 +183,10 @@ func (s *session) loop(ctx context.Context) error {
 			s.block(b)
 		case <-s.returns:
 			return s.returned()
+		case c, ok := <-s.marks:
+			if err := s.marked(c, ok); err != nil {
+				return err
+			}
 		case c, ok := <-s.confirms:
 			if !ok {
 				return s.closed(<-s.closes)
@@ -182,7 +195,7 @@ func (s *session) loop(ctx context.Context) error {
 				return err
 			}
 		case <-tick.C:
-			if s.sent > 0 && !s.blocked && time.Since(s.progress) > timeout {
+			if (s.sent > 0 || s.marking()) && !s.blocked && time.Since(s.progress) > timeout {
 				s.p.x.counters.timeouts.Add(1)
 				return &linkError{"", s.ep, fmt.Errorf("no confirm from RabbitMQ in %v", timeout)}
 			}
@@ -199,7 +212,7 @@ func (s *session) send() (more bool, err error) {
 	for range batch {
 		// The first message goes alone: after a restart RabbitMQ's port is
 		// open before its routes are, and an alarm shows only on publishing.
-		if s.blocked || s.sent > 0 && (s.acked == 0 || s.p.suspects > 0) {
+		if s.blocked || s.marking() || s.sent > 0 && (s.acked == 0 || s.p.suspects > 0) {
 			return false, nil
 		}
 		e, ok := s.p.x.window.next()
@@ -213,23 +226,40 @@ func (s *session) send() (more bool, err error) {
 			s.progress = time.Now()
 		}
 		s.sent++
-		contentType := contentBinary
-		if e.text {
-			contentType = contentText
-		}
-		err := s.ch.Publish(s.p.x.opts.Exchange, e.channel, true, false, amqp091.Publishing{
-			ContentType:  contentType,
-			DeliveryMode: amqp091.Transient,
-			MessageId:    formatID(s.p.x.publisher, e.seq),
-			Timestamp:    e.at,
-			AppId:        appID,
-			Body:         e.payload,
-		})
-		if err != nil {
+		if err := s.ch.Publish(s.p.x.opts.Exchange, e.channel, true, false, s.p.x.publishing(&e)); err != nil {
 			return false, &linkError{"publishing", s.ep, err}
 		}
 	}
 	return true, nil
+}
+
+// publishing is how e goes to RabbitMQ.
+func (x *Exchange) publishing(e *entry) amqp091.Publishing {
+	p := amqp091.Publishing{
+		ContentType:   contentBinary,
+		DeliveryMode:  amqp091.Transient,
+		MessageId:     formatID(x.publisher, e.seq),
+		CorrelationId: formatClient(e.client),
+		Timestamp:     e.at,
+		AppId:         appID,
+		Body:          e.payload,
+	}
+	if e.text {
+		p.ContentType = contentText
+	}
+	if x.opts.Delivery == DeliverStream {
+		p.DeliveryMode = amqp091.Persistent
+	}
+	if e.user != "" || e.clientID != "" {
+		p.Headers = amqp091.Table{}
+	}
+	if e.user != "" {
+		p.Headers[headerUser] = e.user
+	}
+	if e.clientID != "" {
+		p.Headers[headerClientID] = e.clientID
+	}
+	return p
 }
 
 // confirm takes c, and those that came with it, off the window. The library
@@ -244,7 +274,7 @@ func (s *session) confirm(c amqp091.Confirmation) error {
 			break
 		}
 		if !c.Ack || c.DeliveryTag != s.acked+1 {
-			err = &linkError{"", s.ep, errors.New("RabbitMQ could not take a message (nack): a queue bound to the exchange may be full and set to reject-publish")}
+			err = &linkError{"", s.ep, errNack}
 			break
 		}
 		n++

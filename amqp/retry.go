@@ -82,6 +82,9 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // needsOperator tells what no retry mends from what comes with a restart or
 // a failover (404, 406 without "inequivalent", 506, 541).
 func needsOperator(err error) bool {
+	if op := (operatorError{}); errors.As(err, &op) {
+		return true
+	}
 	if verify := (*tls.CertificateVerificationError)(nil); errors.As(err, &verify) {
 		return true
 	}

@@ -8,9 +8,6 @@ import (
 	"github.com/rabbitmq/amqp091-go"
 )
 
-// consumerTag travels with every delivery: short.
-const consumerTag = "w"
-
 // declareExchange sees to it that the fanout exchange is there. It is
 // declared passively first, which needs no permission, and created only if
 // that finds none. Every refusal closes the channel it came on.
@@ -53,51 +50,48 @@ func (o *Options) checkFanout(ch *amqp091.Channel, ep endpoint) error {
 	return nil
 }
 
-// attach declares the node's own queue, binds it and consumes from it.
+// attach declares and consumes what this node reads.
 func (f *feed) attach(l *link) error {
 	o := &f.x.opts
 	if err := o.declareExchange(l, f.ep); err != nil {
 		return err
 	}
-	ch, err := l.Channel()
+	queue, err := f.declareQueue(l)
 	if err != nil {
-		return &linkError{"opening a channel", f.ep, err}
+		return err
 	}
-	f.ch = ch
-	f.closed = ch.NotifyClose(make(chan *amqp091.Error, 1))
-	f.canceled = ch.NotifyCancel(make(chan string, 1))
-	if err := ch.Qos(o.Prefetch, 0, false); err != nil {
-		return &linkError{"setting the prefetch", f.ep, err}
+	if o.Delivery == DeliverStream {
+		f.direct = queue
+		if err := f.direct.consume(true, nil); err != nil {
+			return err
+		}
+		return f.attachStream(l)
+	}
+	f.main = queue
+	if err := f.main.bind(o.Exchange); err != nil {
+		return err
+	}
+	return f.main.consume(true, nil)
+}
+
+// declareQueue declares the node's own queue, which is also its address.
+func (f *feed) declareQueue(l *link) (source, error) {
+	s, err := openSource(l, f.ep, f.x.opts.Prefetch)
+	if err != nil {
+		return source{}, err
 	}
 	// The type is said because a vhost's default may be one that can't be
 	// exclusive. RabbitMQ 4 refuses transient queues that aren't.
-	q, err := ch.QueueDeclare("", false, true, true, false, amqp091.Table{
+	q, err := s.ch.QueueDeclare("", false, true, true, false, amqp091.Table{
 		amqp091.QueueTypeArg:        amqp091.QueueTypeClassic,
-		amqp091.QueueMaxLenBytesArg: o.MaxQueueBytes,
+		amqp091.QueueMaxLenBytesArg: f.x.opts.MaxQueueBytes,
 		amqp091.QueueOverflowArg:    amqp091.QueueOverflowDropHead,
 	})
 	if err != nil {
-		return &linkError{"declaring the node's queue", f.ep, err}
+		return source{}, &linkError{"declaring the node's queue", f.ep, err}
 	}
-	f.queue = q.Name
-	if err := f.bind(); err != nil {
-		return err
-	}
-	if f.deliveries, err = ch.Consume(q.Name, consumerTag, false, true, false, false, nil); err != nil {
-		return &linkError{"consuming from the node's queue", f.ep, err}
-	}
-	return nil
-}
-
-// bind binds the node's queue to the exchange. It is repeated for as long as
-// the queue is attached: if someone deletes the exchange and another node makes
-// it anew, nothing else would tell a node that the binding is gone.
-func (f *feed) bind() error {
-	exchange := f.x.opts.Exchange
-	if err := f.ch.QueueBind(f.queue, "", exchange, false, nil); err != nil {
-		return &linkError{fmt.Sprintf("binding the node's queue to exchange %q", exchange), f.ep, err}
-	}
-	return nil
+	s.name, s.what = q.Name, "the node's queue"
+	return s, nil
 }
 
 func hasCode(err error, code int) bool {

@@ -35,12 +35,17 @@ type entry struct {
 	payload []byte
 	text    bool
 	resent  bool // it is being sent again
+
+	client         gateway.ConnID
+	user, clientID string
 }
 
 // entryOverhead is what a message costs besides its payload, about.
 const entryOverhead = 128
 
-func (e *entry) size() int { return len(e.payload) + len(e.channel) + entryOverhead }
+func (e *entry) size() int {
+	return len(e.payload) + len(e.channel) + len(e.user) + len(e.clientID) + entryOverhead
+}
 
 func newWindow(maxCount, maxBytes int) *window {
 	return &window{maxCount: maxCount, maxBytes: maxBytes, wake: make(chan struct{}, 1)}
@@ -49,7 +54,7 @@ func newWindow(maxCount, maxBytes int) *window {
 // put copies m into the window, or reports false when it is full.
 func (w *window) put(m gateway.Message, now time.Time) bool {
 	w.mu.Lock()
-	size := len(m.Payload) + len(m.Channel) + entryOverhead
+	size := len(m.Payload) + len(m.Channel) + len(m.User) + len(m.ClientID) + entryOverhead
 	// Once one was refused, so are all until there is room for the largest of
 	// them: else small ones would keep it out for ever.
 	if w.busy || w.count > 0 && (w.count >= w.maxCount || w.bytes+size > w.maxBytes) {
@@ -62,7 +67,10 @@ func (w *window) put(m gateway.Message, now time.Time) bool {
 	}
 	e := &w.ring[(w.head+w.count)&(len(w.ring)-1)]
 	w.taken++
-	*e = entry{seq: w.taken, at: now, channel: m.Channel, payload: append(e.payload[:0], m.Payload...), text: m.Text}
+	*e = entry{
+		seq: w.taken, at: now, channel: m.Channel, payload: append(e.payload[:0], m.Payload...), text: m.Text,
+		client: m.Client, user: m.User, clientID: m.ClientID,
+	}
 	w.count++
 	w.bytes += size
 	w.mu.Unlock()
@@ -112,7 +120,7 @@ func (w *window) pop(n int) (room bool) {
 	for range n {
 		e := &w.ring[w.head]
 		w.bytes -= e.size()
-		e.channel = ""
+		e.channel, e.user, e.clientID = "", "", ""
 		if cap(e.payload) > max(256, w.maxBytes/w.maxCount) {
 			e.payload = nil // kept buffers may not add up to more than maxBytes
 		}

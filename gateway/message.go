@@ -22,6 +22,11 @@ type Message struct {
 	// delivered one.
 	Client ConnID
 
+	// User is whose message it is, by the token of its connection, and ClientID
+	// the id that its sender gave it: within the user, or else within the
+	// connection, it is delivered once. Of a published message; empty is none.
+	User, ClientID string
+
 	// ID names a delivered message on every node. If the exchange has none to
 	// give, the gateway numbers it, for this process only.
 	ID ID

@@ -1,0 +1,111 @@
+package amqp
+
+import (
+	"sort"
+
+	"warren/gateway"
+)
+
+// places is how many of the last messages read are remembered, to find where
+// the stream goes on from what we know, should its end have been cut.
+const places = 1 << 16
+
+// place is how far the stream was read: over attachments, as long as the
+// process lives.
+type place struct {
+	known  []gateway.ID // the last ones read, ascending; a ring once it is full
+	oldest int          // in known
+
+	from   origin
+	behind bool // what comes is still compared with what is known
+	first  bool // nothing has come since the attachment
+}
+
+// origin is where reading is taken up. Each stands for less trust in what is
+// known than the one before it.
+type origin int
+
+const (
+	fromLast   origin = iota // the last message read must come first
+	fromKnown                // the oldest one known
+	fromOldest               // the oldest one there is
+)
+
+// verdict is what a message is to a reader.
+type verdict int
+
+const (
+	isNext    verdict = iota // go on
+	isKnown                  // was read before: drop it
+	isBehind                 // go on, behind a gap: what was between is gone
+	isOther                  // go on, behind a gap: the stream isn't what it was
+	isForeign                // not what was at this offset: attach anew, further back
+)
+
+// read says whether anything was.
+func (p *place) read() bool { return len(p.known) > 0 }
+
+func (p *place) at(i int) gateway.ID { return p.known[(p.oldest+i)%len(p.known)] }
+
+func (p *place) last() gateway.ID { return p.at(len(p.known) - 1) }
+
+// attach begins to judge what comes; what is asked for depends on from.
+func (p *place) attach() { p.behind, p.first = p.read(), true }
+
+// judge says what to do with the next message of this attachment. What isn't
+// dropped counts as read from then on.
+func (p *place) judge(id gateway.ID) verdict {
+	first := p.first
+	p.first = false
+	if !p.behind {
+		p.add(id)
+		return isNext
+	}
+	if p.has(id) {
+		if id == p.last() {
+			p.behind, p.from = false, fromLast
+		}
+		return isKnown
+	}
+	switch {
+	case id.Offset > p.last().Offset:
+		p.found(id)
+		return isBehind
+	case first && p.from < fromOldest:
+		p.from++
+		return isForeign
+	}
+	p.found(id)
+	return isOther
+}
+
+// silent says that nothing came though something should have.
+func (p *place) silent() {
+	if p.first && p.read() && p.from < fromOldest {
+		p.from++
+	}
+}
+
+// found goes on from id, whatever was before.
+func (p *place) found(id gateway.ID) {
+	p.known, p.oldest = p.known[:0], 0
+	p.behind, p.from = false, fromLast
+	p.add(id)
+}
+
+func (p *place) add(id gateway.ID) {
+	if p.read() && id.Offset <= p.last().Offset {
+		p.known, p.oldest = p.known[:0], 0 // it is searched by offset
+	}
+	if len(p.known) < places {
+		p.known = append(p.known, id)
+		return
+	}
+	p.known[p.oldest] = id
+	p.oldest = (p.oldest + 1) % places
+}
+
+func (p *place) has(id gateway.ID) bool {
+	i := sort.Search(len(p.known), func(i int) bool { return p.at(i).Offset >= id.Offset })
+	return i < len(p.known) && p.at(i) == id
+}
