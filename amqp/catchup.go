@@ -64,6 +64,9 @@ func (c *consumer) away() time.Duration {
 
 // gap counts and announces one.
 func (c *consumer) gap(gap gateway.Gap) {
+	if !gap.Known {
+		c.dups.epoch++ // the holes that show from now on are this one's
+	}
 	c.x.counters.gaps.Add(1)
 	c.x.counters.gapTime.Add(int64(gap.Lasted))
 	c.to.Gap(gap)

@@ -23,6 +23,7 @@ type consumer struct {
 
 	lostAt   time.Time     // when the attachment was lost; zero while caught up and before the first time
 	reported uint64        // lost messages already logged
+	strays   uint64        // of duplicates.strays, already announced
 	paused   time.Duration // of holds, already logged
 	oversize uint64
 	warned   bool // of messages sent straight to the queue
@@ -50,6 +51,10 @@ func (c *consumer) run(ctx context.Context) {
 			return
 		}
 		wait, operator := c.retry.after(err, up)
+		if isUnreadable(err) && x.opts.Delivery == DeliverStream {
+			c.place.unreadable() // it stays in the stream
+			wait = min(wait, x.opts.ReconnectMin)
+		}
 		if operator && i < len(x.endpoints)-1 {
 			wait = min(wait, x.opts.ReconnectMin) // another URL may do
 		}
@@ -128,9 +133,14 @@ func (c *consumer) attached(f *feed, l *link) {
 func (c *consumer) reportLosses() {
 	s, log := c.x.Stats().Consume, c.x.opts.Logger
 	if lost := s.Lost(); lost > c.reported {
-		log.Warn("messages were lost to this node's clients: seen by holes in the publishers' numbering",
-			"count", lost-c.reported)
-		c.reported = lost
+		strays := min(lost-c.reported, c.dups.strays-c.strays)
+		if strays > 0 {
+			c.gap(gateway.Gap{Reason: "RabbitMQ dropped messages: the node's queue may have been full (amqp.queue_bytes)", Lost: strays, Known: true})
+		}
+		if n := lost - c.reported - strays; n > 0 {
+			log.Warn("messages were lost to this node's clients in the last gap: seen by holes in the publishers' numbering", "count", n)
+		}
+		c.reported, c.strays = lost, c.dups.strays
 	}
 	if s.HoldTime-c.paused > time.Second {
 		log.Info("deliveries paused for clients to catch up", "paused", (s.HoldTime - c.paused).Round(time.Millisecond))

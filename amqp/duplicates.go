@@ -29,6 +29,10 @@ type duplicates struct {
 	// came later after all: a publisher sends again what it has no confirm
 	// of. The difference is what was lost.
 	holes, filled uint64
+
+	// Holes right behind a gap in deliveries belong to it. Strays are the
+	// others. epoch counts the gaps.
+	strays, epoch uint64
 }
 
 // publisherLog is what was seen of one publisher.
@@ -37,6 +41,7 @@ type publisherLog struct {
 	highest uint64
 	seen    []uint64 // bit seq%history, for the last history numbers
 	used    uint64   // duplicates.clock at its last message
+	epoch   uint64   // duplicates.epoch at its last message
 
 	// A jump ahead by more than the history may be forged. Until so many more
 	// messages followed it (doubt), numbers above base are not duplicates.
@@ -117,7 +122,11 @@ func (d *duplicates) advance(p *publisherLog, seq uint64) {
 	size, step := uint64(d.history), seq-p.highest
 	if step <= mostHoles { // else it is forged, and no count of anything
 		d.holes += step - 1
+		if p.epoch == d.epoch {
+			d.strays += step - 1
+		}
 	}
+	p.epoch = d.epoch
 	if step >= size {
 		if p.doubt == 0 {
 			p.base = p.highest
@@ -152,7 +161,7 @@ func (d *duplicates) add(name string, highest uint64) *publisherLog {
 		delete(d.publishers, idle.name)
 	}
 	// A copy of the name, lest it pins the message it came with.
-	p := &publisherLog{name: string([]byte(name)), highest: highest, seen: make([]uint64, d.history/64), used: d.clock}
+	p := &publisherLog{name: string([]byte(name)), highest: highest, seen: make([]uint64, d.history/64), used: d.clock, epoch: d.epoch}
 	for i := range p.seen {
 		p.seen[i] = ^uint64(0)
 	}

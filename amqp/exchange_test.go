@@ -162,11 +162,15 @@ func TestLossesAreCounted(t *testing.T) {
 		t.Errorf("counters: %+v", s)
 	}
 	eventually(t, func() error {
-		if len(n.logs.lines("messages were lost")) == 0 {
-			return errors.New("no log line about the loss")
+		if len(n.announced()) == 0 {
+			return errors.New("no gap announced")
 		}
 		return nil
 	})
+	// 3 if it was announced before the late one came.
+	if gap := n.announced()[0]; !gap.Known || gap.Lost < 2 || gap.Lost > 3 || gap.Lasted != 0 {
+		t.Errorf("announced %+v", gap)
+	}
 }
 
 // A full window refuses messages, and Ready comes when there is room.

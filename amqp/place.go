@@ -16,9 +16,14 @@ type place struct {
 	known  []gateway.ID // the last ones read, ascending; a ring once it is full
 	oldest int          // in known
 
+	// Messages that the library can't read end the link, again and again.
+	stuck int   // attachments that ended so, in a row, without anything new
+	skip  int64 // offsets behind the last that are left out
+
 	from   origin
 	behind bool // what comes is still compared with what is known
 	first  bool // nothing has come since the attachment
+	moved  bool // something new has
 }
 
 // origin is where reading is taken up. Each stands for less trust in what is
@@ -39,6 +44,7 @@ const (
 	isKnown                  // was read before: drop it
 	isBehind                 // go on, behind a gap: what was between is gone
 	isOther                  // go on, behind a gap: the stream isn't what it was
+	isSkipped                // go on, behind a gap: what was between can't be read
 	isForeign                // not what was at this offset: attach anew, further back
 )
 
@@ -50,7 +56,9 @@ func (p *place) at(i int) gateway.ID { return p.known[(p.oldest+i)%len(p.known)]
 func (p *place) last() gateway.ID { return p.at(len(p.known) - 1) }
 
 // attach begins to judge what comes; what is asked for depends on from.
-func (p *place) attach() { p.behind, p.first = p.read(), true }
+func (p *place) attach() {
+	p.behind, p.first, p.moved = p.read() && p.skip == 0, true, false
+}
 
 // judge says what to do with the next message of this attachment. What isn't
 // dropped counts as read from then on.
@@ -59,6 +67,10 @@ func (p *place) judge(id gateway.ID) verdict {
 	p.first = false
 	if !p.behind {
 		p.add(id)
+		if p.skip > 0 {
+			p.skip = 0
+			return isSkipped
+		}
 		return isNext
 	}
 	if p.has(id) {
@@ -79,6 +91,25 @@ func (p *place) judge(id gateway.ID) verdict {
 	return isOther
 }
 
+// maxStuck is how often to try. What came right before such a message may be
+// dropped with the link, so that each attempt only gets so far.
+const maxStuck = 8
+
+// unreadable says that the link ended over a message that can't be read.
+func (p *place) unreadable() {
+	if p.moved {
+		p.stuck = 0
+		return
+	}
+	if p.stuck++; p.stuck >= maxStuck && p.read() {
+		p.stuck = 0
+		p.skip++
+	}
+}
+
+// hopeless says that not even the first message to be read can be.
+func (p *place) hopeless() bool { return p.stuck >= maxStuck }
+
 // silent says that nothing came though something should have.
 func (p *place) silent() {
 	if p.first && p.read() && p.from < fromOldest {
@@ -94,6 +125,7 @@ func (p *place) found(id gateway.ID) {
 }
 
 func (p *place) add(id gateway.ID) {
+	p.moved = true
 	if p.read() && id.Offset <= p.last().Offset {
 		p.known, p.oldest = p.known[:0], 0 // it is searched by offset
 	}

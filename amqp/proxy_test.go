@@ -15,6 +15,9 @@ type proxy struct {
 	addr string
 	wg   sync.WaitGroup
 
+	// What the broker says is changed so; set before the first connection.
+	rewrite func([]byte) []byte
+
 	mu     sync.Mutex
 	listen net.Listener // nil while connections are refused
 	pairs  []*pair      // in the order in which they came
@@ -100,13 +103,13 @@ func (p *proxy) serve(l net.Listener) {
 		p.mu.Lock()
 		p.pairs = append(p.pairs, c)
 		p.mu.Unlock()
-		p.wg.Go(func() { copyUnless(&c.deaf, b, node) })
-		p.wg.Go(func() { copyUnless(new(atomic.Bool), node, b) })
+		p.wg.Go(func() { copyUnless(&c.deaf, b, node, nil) })
+		p.wg.Go(func() { copyUnless(new(atomic.Bool), node, b, p.rewrite) })
 	}
 }
 
 // copyUnless copies until either end closes, then closes the other.
-func copyUnless(drop *atomic.Bool, to, from net.Conn) {
+func copyUnless(drop *atomic.Bool, to, from net.Conn, rewrite func([]byte) []byte) {
 	defer to.Close()
 	defer from.Close()
 	buf := make([]byte, 64<<10)
@@ -118,7 +121,11 @@ func copyUnless(drop *atomic.Bool, to, from net.Conn) {
 		if drop.Load() {
 			continue
 		}
-		if _, err := to.Write(buf[:n]); err != nil {
+		b := buf[:n]
+		if rewrite != nil {
+			b = rewrite(b)
+		}
+		if _, err := to.Write(b); err != nil {
 			return
 		}
 	}

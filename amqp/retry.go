@@ -129,7 +129,7 @@ func (e *linkError) reason() string {
 		return "RabbitMQ closed the connection"
 	case errors.As(e.err, &ae) && ae.Server:
 		return fmt.Sprintf("RabbitMQ says %d %s", ae.Code, ae.Reason)
-	case errors.As(e.err, &ae) && strings.Contains(ae.Reason, amqp091.ErrSyntax.Reason):
+	case isUnreadable(e.err):
 		return "a message on the exchange can't be read: its headers are nested over 32 deep, or have over 8192 entries"
 	case errors.As(e.err, &ae):
 		return plainReason(ae.Reason)
@@ -141,6 +141,12 @@ func (e *linkError) reason() string {
 		return "RabbitMQ closed the connection"
 	}
 	return e.err.Error()
+}
+
+// isUnreadable says that the library could not read what RabbitMQ sent.
+func isUnreadable(err error) bool {
+	ae := (*amqp091.Error)(nil)
+	return errors.As(err, &ae) && !ae.Server && strings.Contains(ae.Reason, amqp091.ErrSyntax.Reason)
 }
 
 func isLoginRefusal(err error) bool {

@@ -67,7 +67,7 @@ func (f *feed) declareStream(l *link) (made bool, err error) {
 	_, err = ch.QueueDeclarePassive(name, true, false, false, false, nil)
 	switch {
 	case err == nil:
-		return false, f.checkStream(ch)
+		return false, nil
 	case !hasCode(err, amqp091.NotFound):
 		return false, &linkError{what, f.ep, err}
 	case !strings.Contains(err.Error(), "no queue"):
@@ -104,8 +104,13 @@ const missingLong = time.Minute
 
 // checkStream warns, once, of a stream with other arguments than ours. Its own
 // count.
-func (f *feed) checkStream(ch *amqp091.Channel) error {
-	_, err := ch.QueueDeclare(f.x.opts.Stream.Name, true, false, false, false, f.x.opts.streamArgs())
+func (f *feed) checkStream(l *link) error {
+	ch, err := l.Channel()
+	if err != nil {
+		return &linkError{"opening a channel", f.ep, err}
+	}
+	defer ch.Close()
+	_, err = ch.QueueDeclare(f.x.opts.Stream.Name, true, false, false, false, f.x.opts.streamArgs())
 	ae := (*amqp091.Error)(nil)
 	switch {
 	case err == nil, hasCode(err, amqp091.AccessRefused):
@@ -152,7 +157,10 @@ func (f *feed) attachStream(l *link) error {
 	if hasCode(err, amqp091.NotFound) {
 		return f.missing(err)
 	}
-	return err
+	if err != nil || made {
+		return err
+	}
+	return f.checkStream(l)
 }
 
 // streamOffset is an argument of consuming, and a header of each delivery.
@@ -162,7 +170,7 @@ const streamOffset = "x-stream-offset"
 // waiting for anything.
 func (f *feed) offset() any {
 	switch p := &f.place; {
-	case !p.read() && f.x.opts.Stream.Replay == 0:
+	case !p.read() && (f.x.opts.Stream.Replay == 0 || p.hopeless()):
 		return "next"
 	case !p.read():
 		return time.Now().Add(-f.x.opts.Stream.Replay)
@@ -170,6 +178,8 @@ func (f *feed) offset() any {
 		return "first"
 	case p.from == fromKnown:
 		return int64(p.at(0).Offset)
+	case p.skip > 0:
+		return int64(p.last().Offset) + 1 + p.skip
 	default:
 		return int64(p.last().Offset)
 	}
@@ -195,6 +205,8 @@ func (f *feed) streamed(d *amqp091.Delivery) error {
 		return errForeign
 	case isBehind:
 		f.gap(gateway.Gap{Reason: "the stream no longer keeps what came next: its retention is too short, or it was emptied", Lasted: f.away()})
+	case isSkipped:
+		f.gap(gateway.Gap{Reason: "a message in the stream can't be read and was left out: its headers are nested over 32 deep, or have over 8192 entries"})
 	case isOther:
 		f.gap(gateway.Gap{Reason: "the stream's end was cut, or it was made anew", Lasted: f.away()})
 	}
