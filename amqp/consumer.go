@@ -117,7 +117,7 @@ func (c *consumer) attached(f *feed, l *link) {
 	version, _ := l.Properties["version"].(string)
 	attrs := []any{"url", f.ep.name, "version", version, "exchange", x.opts.Exchange}
 	if f.marker != nil {
-		x.status.trying(&x.status.consume, "reading "+f.main.what+" up to its end")
+		x.status.set(&x.status.consume, side{doing: "reading " + f.main.what + " up to its end"})
 		x.opts.Logger.Info("attached to RabbitMQ", append(attrs, "stream", f.main.name, "queue", f.direct.name)...)
 		return
 	}

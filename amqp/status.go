@@ -45,9 +45,11 @@ func (s *status) failed(which *side, err error, next time.Time) {
 func (s *status) get(now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.consume.report(now); err != nil {
+	if err := s.consume.report(now); err != nil && (s.consume.err != nil || s.publish.err == nil) {
 		return err
 	}
+	// While a stream is read up to the marker, what keeps that from being
+	// published is the reason.
 	return s.publish.report(now)
 }
 

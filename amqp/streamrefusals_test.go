@@ -20,6 +20,9 @@ func TestStreamRefusals(t *testing.T) {
 	ctl(t, "add_user", "reader", "reader")
 	t.Cleanup(func() { ctl(t, "delete_user", "reader") })
 	ctl(t, "set_permissions", "reader", `^amq\.gen`, `^amq\.gen`, ".*")
+	ctl(t, "add_user", "writer", "writer")
+	t.Cleanup(func() { ctl(t, "delete_user", "writer") })
+	ctl(t, "set_permissions", "writer", ".*", "^(test|stream|amq[.]gen)", ".*")
 	old := newProxy(t)
 	old.rewrite = func(b []byte) []byte { return bytes.Replace(b, []byte("3.10."), []byte("3.8.9"), 1) }
 	ch := program(t)
@@ -45,6 +48,9 @@ func TestStreamRefusals(t *testing.T) {
 			"refused for user 'reader'", func(t *testing.T) { ctl(t, "set_permissions", "reader", ".*", ".*", ".*") }},
 		"before streams": {nil, func(_ *testing.T, o *amqp.Options) { o.URLs = []string{old.url()} },
 			"upgrade it to 3.9 or later, or set amqp.delivery: queue", nil},
+		"no permission to publish": {nil, func(t *testing.T, o *amqp.Options) { o.URLs = []string{broker(t).URLFor("writer", "writer", "/")} },
+			"access to exchange 'amq.default' in vhost '/' refused for user 'writer'",
+			func(t *testing.T) { ctl(t, "set_permissions", "writer", ".*", ".*", ".*") }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if test.prepare != nil {
@@ -57,16 +63,20 @@ func TestStreamRefusals(t *testing.T) {
 				}
 			}))
 			eventually(t, func() error {
-				if tries := n.Stats().Consume.Attaching; tries < 4 {
-					return fmt.Errorf("%d attempts", tries)
+				if status := fmt.Sprint(n.Status()); !strings.Contains(status, test.want) {
+					return fmt.Errorf("status %q, want %q", status, test.want)
 				}
 				return nil
 			})
-			if l := n.logs.lines("level="); len(l) != 1 || !strings.Contains(l[0], test.want) {
+			tries := n.Stats().Consume.Attaching
+			eventually(t, func() error {
+				if now := n.Stats().Consume.Attaching; now < tries+3 && name != "no permission to publish" {
+					return fmt.Errorf("%d attempts", now-tries)
+				}
+				return nil
+			})
+			if l := n.logs.lines("level=WARN"); len(l) != 1 || !strings.Contains(l[0], test.want) {
 				t.Errorf("log: %s, want one line with %q", n.logs, test.want)
-			}
-			if status := fmt.Sprint(n.Status()); !strings.Contains(status, test.want) {
-				t.Errorf("status %q, want %q", status, test.want)
 			}
 			if test.mend != nil {
 				test.mend(t)
