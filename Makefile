@@ -28,7 +28,7 @@ setup: ## install what the tests need and this machine lacks
 
 # Never from the cache: the tests run programs that Go does not know of.
 test: setup ## run all tests, with real RabbitMQ, HAProxy and Chromium
-	go test -race -count=1 -timeout 5m ./...
+	go test -race -count=1 -timeout 10m ./...
 
 bench: ## print the figures beside their yardsticks
 	go run ./cmd/warrenbench $(BENCHARGS)
