@@ -78,6 +78,7 @@ func operatorRetry(wait time.Duration, operator bool) string {
 type session struct {
 	p        *publisher
 	ep       endpoint
+	sock     *socket
 	ch       *amqp091.Channel
 	confirms chan amqp091.Confirmation
 	returns  chan amqp091.Return
@@ -109,7 +110,7 @@ func (p *publisher) session(ctx context.Context, ep endpoint) (up time.Duration,
 			l.close()
 		}
 	}()
-	s := &session{p: p, ep: ep, blocks: l.NotifyBlocked(make(chan amqp091.Blocking, notices))}
+	s := &session{p: p, ep: ep, sock: l.sock, blocks: l.NotifyBlocked(make(chan amqp091.Blocking, notices))}
 	if err := l.setUp(ep, func() error { return s.open(l) }); err != nil {
 		return 0, err
 	}
@@ -208,6 +209,12 @@ func (s *session) loop(ctx context.Context) error {
 // send publishes some of what waits. more says that there may be more to
 // send at once.
 func (s *session) send() (more bool, err error) {
+	s.sock.cork()
+	defer func() {
+		if e := s.sock.uncork(); e != nil && err == nil {
+			err = &linkError{"publishing", s.ep, e}
+		}
+	}()
 	const batch = 64 // then look at confirms and the like
 	for range batch {
 		// The first message goes alone: after a restart RabbitMQ's port is
