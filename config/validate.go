@@ -85,8 +85,8 @@ var rules = []rule{
 	{"history.bytes", func(c *Config) bool { return c.History.Bytes >= B }, "at least 1B", ""},
 	{"history.bytes", func(c *Config) bool { return c.History.Messages == 0 || c.History.Bytes <= c.Memory.Logs },
 		"at most", "memory.logs"},
-	{"history.age", func(c *Config) bool { return within(c.History.Age, time.Second, year) },
-		"1s to 8760h", ""},
+	{"history.age", func(c *Config) bool { return within(c.History.Age, time.Second, 7*day) },
+		"1s to 168h", ""},
 
 	{"amqp.url", func(c *Config) bool { return c.AMQP.URL == "" || isBroker(c.AMQP.URL) },
 		wantBroker + "; several go into amqp.urls", ""},
