@@ -34,13 +34,15 @@ type fan struct {
 	ended   int
 	why     error // how the first of them ended
 
-	// While sent is not nil: when each message left, since epoch, and how
-	// long each delivery took, in nanoseconds.
+	// While sent is not nil: when each message from number untimed on left,
+	// since epoch, and how long each delivery took, in nanoseconds.
 	sent    []time.Duration
+	untimed int64
 	latency []int64
 
-	// fill makes more output for the eager client.
-	fill func(b []byte) []byte
+	// fill adds output of eager client i to b. If it adds nothing, the
+	// client is eager no longer.
+	fill func(i int, b []byte) []byte
 }
 
 // client is one connection of a fan.
@@ -56,13 +58,13 @@ type client struct {
 var errEnded = errors.New("closed without a close frame")
 
 // newFan makes a fan with no clients. The caller closes it.
-func newFan(payloadSize int, ordered bool) (*fan, error) {
+func newFan(payloadSize int, o order) (*fan, error) {
 	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("create poller: %w", err)
 	}
 	return &fan{
-		shape:  newShape(payloadSize, ordered),
+		shape:  newShape(payloadSize, o),
 		epoch:  time.Now(),
 		ep:     ep,
 		events: make([]unix.EpollEvent, 1024),
@@ -138,6 +140,11 @@ func (f *fan) serve(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// server is serve for those who call it again and again while they wait.
+func (f *fan) server(ctx context.Context) func(time.Duration) error {
+	return func(d time.Duration) error { return f.serve(ctx, d) }
+}
+
 // turn waits for at most limit and deals with what has happened.
 func (f *fan) turn(ctx context.Context, limit time.Duration) error {
 	if err := ctx.Err(); err != nil {
@@ -193,7 +200,7 @@ func (f *fan) took(i int, b []byte) error {
 	}
 	if f.sent != nil {
 		now := time.Since(f.epoch)
-		for k := before; k < min(c.frames, int64(len(f.sent))); k++ {
+		for k := max(before-f.untimed, 0); k < min(c.frames-f.untimed, int64(len(f.sent))); k++ {
 			f.latency = append(f.latency, int64(now-f.sent[k]))
 		}
 	}
@@ -238,7 +245,8 @@ func (f *fan) flush(i int) error {
 		return nil
 	}
 	if c.eager && len(c.out) == 0 {
-		c.out = f.fill(c.out)
+		c.out = f.fill(i, c.out)
+		c.eager = len(c.out) > 0
 	}
 	n, err := unix.Write(c.fd, c.out)
 	switch {
@@ -284,6 +292,17 @@ func (f *fan) end(i int, why error) error {
 		return fmt.Errorf("close client %d: %w", i, err)
 	}
 	return nil
+}
+
+// have says whether all clients from number from to number to, without it,
+// have the goal.
+func (f *fan) have(from, to int, goal int64) bool {
+	for i := range f.clients[from:to] {
+		if f.clients[from+i].frames < goal {
+			return false
+		}
+	}
+	return true
 }
 
 // all checks that every client has every message and no more.

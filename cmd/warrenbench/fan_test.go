@@ -58,7 +58,7 @@ func (discard) Write(p []byte) (int, error) { return len(p), nil }
 // connected is a fan of n clients, closed with the test.
 func connected(t *testing.T, to target, n int) *fan {
 	t.Helper()
-	f, err := newFan(64, true)
+	f, err := newFan(64, fromZero)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +176,7 @@ func TestThroughputFailsOnEviction(t *testing.T) {
 		}
 	})
 	b := &bench{size: 64, limit: 100, log: t.Output()}
-	c := contender{target: to, ordered: true, source: func(f *fan) source { return newPublisher(f, 64) }}
+	c := contender{target: to, order: fromZero, source: func(f *fan) source { return newPublisher(f, 64) }}
 	err := b.with(t.Context(), c, 4, func(f *fan, s source) error {
 		f.mayEnd = true
 		close(all)

@@ -42,16 +42,29 @@ func appendClientFrame(b []byte, op ws.OpCode, p []byte, seq int64) []byte {
 	return b
 }
 
+// order is what is known of the numbers in the payloads that a client gets.
+type order int
+
+const (
+	unnumbered order = iota
+	fromZero         // 0, 1, 2, …
+	fromAny          // the same, from wherever the first message is
+	bySender         // several senders' numbers, see rows
+)
+
 // shape is what every data frame of a run looks like.
 type shape struct {
-	header  []byte // text, FIN, unmasked, the length
-	size    int    // bytes of a frame, with its header
-	ordered bool   // payloads carry 0, 1, 2, …
+	header []byte // text, FIN, unmasked, the length
+	size   int    // bytes of a frame, with its header
+	order  order
 }
 
-func newShape(payloadSize int, ordered bool) shape {
+func newShape(payloadSize int, o order) shape {
 	f := serverFrame(payloadSize, 0)
-	return shape{header: f[:len(f)-payloadSize], size: len(f), ordered: ordered && payloadSize >= seqDigits}
+	if payloadSize < seqDigits {
+		o = unnumbered
+	}
+	return shape{header: f[:len(f)-payloadSize], size: len(f), order: o}
 }
 
 // is says whether b begins with the frame number seq.
@@ -59,20 +72,23 @@ func (s *shape) is(b []byte, seq int64) bool {
 	if !bytes.HasPrefix(b, s.header) {
 		return false
 	}
-	if !s.ordered {
-		return true
-	}
-	var got int64
+	return s.order == unnumbered || s.number(b) == seq%1e8
+}
+
+// number is that of the frame b.
+func (s *shape) number(b []byte) (n int64) {
 	for _, d := range b[len(s.header) : len(s.header)+seqDigits] {
-		got = got*10 + int64(d-'0')
+		n = n*10 + int64(d-'0')
 	}
-	return got == seq%1e8
+	return n
 }
 
 // reader counts the frames in the bytes of one connection. Where they look as
 // expected it goes by length and looks at two headers a read; else at each.
 type reader struct {
 	frames int64    // whole data frames
+	first  int64    // number of the first, with fromAny
+	rows   *rows    // with bySender
 	head   [10]byte // of the frame under way
 	have   uint8    // bytes of head
 	left   int64    // payload bytes of that frame that are still to come
@@ -95,8 +111,7 @@ func (e errClosed) Error() string { return fmt.Sprintf("closed with %d %q", e.co
 func (r *reader) take(b []byte, s *shape) (ping []byte, err error) {
 	for len(b) > 0 {
 		if r.have == 0 {
-			k := len(b) / s.size
-			if k > 0 && s.is(b, r.frames) && s.is(b[(k-1)*s.size:], r.frames+int64(k-1)) {
+			if k := r.whole(b, s); k > 0 {
 				r.frames += int64(k)
 				b = b[k*s.size:]
 				continue
@@ -117,6 +132,37 @@ func (r *reader) take(b []byte, s *shape) (ping []byte, err error) {
 		}
 	}
 	return ping, nil
+}
+
+// whole is how many frames b begins with, all of them as expected.
+func (r *reader) whole(b []byte, s *shape) int {
+	k := len(b) / s.size
+	if s.order == bySender {
+		for i := range k {
+			if !r.next(b[i*s.size:], s) {
+				return i
+			}
+		}
+		return k
+	}
+	if k == 0 || !r.next(b, s) || !s.is(b[(k-1)*s.size:], r.first+r.frames+int64(k-1)) {
+		return 0
+	}
+	return k
+}
+
+// next says whether b begins with a frame that may come now.
+func (r *reader) next(b []byte, s *shape) bool {
+	switch {
+	case s.order == bySender:
+		if r.rows == nil {
+			r.rows = &rows{}
+		}
+		return bytes.HasPrefix(b, s.header) && r.rows.next(s.number(b))
+	case s.order == fromAny && r.frames == 0 && bytes.HasPrefix(b, s.header):
+		r.first = s.number(b)
+	}
+	return s.is(b, r.first+r.frames)
 }
 
 // step takes one byte of a header, or what there is of a payload. done says
@@ -172,8 +218,11 @@ func (r *reader) frame(s *shape) (ping []byte, err error) {
 	if !bytes.Equal(head, s.header) {
 		return nil, fmt.Errorf("frame header % x after %d frames: want % x", head, r.frames, s.header)
 	}
-	if s.ordered && !s.is(append(bytes.Clone(head), body...), r.frames) {
-		return nil, fmt.Errorf("message %q where number %d should be", body, r.frames)
+	if s.order != unnumbered && !r.next(append(bytes.Clone(head), body...), s) {
+		if s.order == bySender {
+			return nil, fmt.Errorf("message %q after %d frames: not the next of its sender's", body, r.frames)
+		}
+		return nil, fmt.Errorf("message %q where number %d should be", body, r.first+r.frames)
 	}
 	r.frames++
 	return nil, nil

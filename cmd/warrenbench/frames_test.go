@@ -30,7 +30,7 @@ func insert(b []byte, frame, n int, p []byte) []byte {
 
 func TestReaderCounts(t *testing.T) {
 	for _, size := range []int{8, 64, 125, 126, 1000, 70000} {
-		s := newShape(size, true)
+		s := newShape(size, fromZero)
 		n := int64(40)
 		if size > 10000 {
 			n = 4
@@ -69,7 +69,7 @@ func TestReaderCounts(t *testing.T) {
 }
 
 func TestReaderRefuses(t *testing.T) {
-	s := newShape(64, true)
+	s := newShape(64, fromZero)
 	good := stream(64, 20)
 	without := func(k int) []byte { return append(bytes.Clone(good[:k*s.size]), good[(k+1)*s.size:]...) }
 	twice := func(k int) []byte { return insert(good, s.size, k, good[(k-1)*s.size:k*s.size]) }

@@ -62,10 +62,6 @@ func (l latency) run(ctx context.Context, b *bench) (figures []figure, err error
 }
 
 func (l latency) trial(ctx context.Context, f *fan, s source, pids []int) (delays, error) {
-	messages := l.rate * l.seconds
-	f.sent = make([]time.Duration, 0, messages)
-	f.latency = make([]int64, 0, messages*len(f.clients))
-	f.expect(int64(messages))
 	var before, after time.Duration
 	var err error
 	if len(pids) > 0 {
@@ -73,19 +69,10 @@ func (l latency) trial(ctx context.Context, f *fan, s source, pids []int) (delay
 			return delays{}, err
 		}
 	}
-	start := time.Now()
-	for k := range messages {
-		due := start.Add(time.Duration(k) * time.Second / time.Duration(l.rate))
-		if err := f.serve(ctx, time.Until(due)); err != nil {
-			return delays{}, err
-		}
-		f.sent = append(f.sent, time.Since(f.epoch))
-		if err := s.one(); err != nil {
-			return delays{}, err
-		}
-	}
-	took := time.Since(start) + time.Second/time.Duration(l.rate)
-	if err := f.until(ctx, "the last message at all clients", func() bool { return f.behind == 0 }); err != nil {
+	messages := l.rate * l.seconds
+	f.latency = make([]int64, 0, messages*len(f.clients))
+	rate, err := f.paced(ctx, s, l.rate, func(sent int) bool { return sent < messages })
+	if err != nil {
 		return delays{}, err
 	}
 	if len(pids) > 0 {
@@ -97,6 +84,31 @@ func (l latency) trial(ctx context.Context, f *fan, s source, pids []int) (delay
 		p50:  float64(quantile(f.latency, 0.50)) / 1e6,
 		p99:  float64(quantile(f.latency, 0.99)) / 1e6,
 		cpu:  perUnit(after-before, messages*len(f.clients)),
-		rate: float64(messages) / took.Seconds(),
+		rate: rate,
 	}, f.all(int64(messages))
+}
+
+// paced sends messages at a rate a second while more says so, measures how long
+// each delivery takes, and returns when all clients have them all, with the rate
+// as it came out.
+func (f *fan) paced(ctx context.Context, s source, rate int, more func(sent int) bool) (float64, error) {
+	before, _ := s.sent()
+	f.untimed, f.sent, f.latency = before, []time.Duration{}, f.latency[:0]
+	defer func() { f.sent = nil }()
+	start := time.Now()
+	for more(len(f.sent)) {
+		due := start.Add(time.Duration(len(f.sent)) * time.Second / time.Duration(rate))
+		if err := f.serve(ctx, time.Until(due)); err != nil {
+			return 0, err
+		}
+		f.sent = append(f.sent, time.Since(f.epoch))
+		if err := s.one(); err != nil {
+			return 0, err
+		}
+	}
+	took := time.Since(start) + time.Second/time.Duration(rate)
+	sent, _ := s.sent()
+	f.expect(sent)
+	err := f.until(ctx, "the last message at all clients", func() bool { return f.behind == 0 })
+	return float64(sent-before) / took.Seconds(), err
 }

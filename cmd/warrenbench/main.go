@@ -24,9 +24,9 @@ import (
 func init() { runtime.LockOSThread() }
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == bareCommand {
-		if err := runBare(os.Args[2:], os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, "warrenbench: yardstick:", err)
+	if len(os.Args) > 1 && programs[os.Args[1]] != nil {
+		if err := programs[os.Args[1]](os.Args[2:], os.Stdout); err != nil {
+			fmt.Fprintf(os.Stderr, "warrenbench: %s: %v\n", os.Args[1], err)
 			os.Exit(1)
 		}
 		return
@@ -58,13 +58,18 @@ type benchmark interface {
 var suite = []struct {
 	name string
 	benchmark
+	starts bool // servers of its own: not for one that runs already
 }{
-	{"delivery", delivery{clients: 1000, warm: 20, rounds: 150, trials: 11, atMost: 1.25}},
-	{"delivery10k", delivery{clients: 10000, warm: 4, rounds: 16, every: 125 * time.Millisecond, trials: 5}},
-	{"throughput", throughput{clients: 1000, warm: time.Second, window: 4 * time.Second, trials: 3, atLeast: 3}},
-	{"latency", latency{clients: 1000, rate: 100, seconds: 4, trials: 3}},
-	{"handshake", handshakes{connections: 5000, trials: 7, atMost: 2.5}},
-	{"memory", idle{few: 1000, many: 15000, settle: 20 * time.Second, trials: 3, atMost: 600}},
+	{"delivery", delivery{clients: 1000, warm: 20, rounds: 150, trials: 11, atMost: 1.25}, false},
+	{"delivery10k", delivery{clients: 10000, warm: 4, rounds: 16, every: 125 * time.Millisecond, trials: 5}, false},
+	{"throughput", throughput{clients: 1000, warm: time.Second, window: 4 * time.Second, trials: 3, atLeast: 3}, false},
+	{"latency", latency{clients: 1000, rate: 100, seconds: 4, trials: 3}, false},
+	{"handshake", handshakes{connections: 5000, trials: 7, atMost: 2.5}, false},
+	{"memory", idle{few: 1000, many: 15000, settle: 20 * time.Second, trials: 3, atMost: 600}, false},
+	{"stream", relay{senders: 4, receivers: 4, warm: 10_000, messages: 150_000, trials: 5, atLeast: 0.6}, true},
+	{"catchup", catchup{clients: 4, messages: 300_000, trials: 3, atLeast: 0.7}, true},
+	{"replay", replay{live: live{clients: 100, rate: 100}, resumers: 200, messages: 10_000, window: 4 * time.Second, trials: 5, atMost: 2}, true},
+	{"outage", bystanders{live: live{clients: 100, rate: 100}, backlog: 300_000, window: 5 * time.Second, trials: 3, atMost: 2}, true},
 }
 
 type options struct {
@@ -78,14 +83,17 @@ type options struct {
 }
 
 func parse(args []string, stderr io.Writer) (o options, err error) {
-	var names []string
+	var names, running []string // all, and those for a server that runs already
 	for _, s := range suite {
 		names = append(names, s.name)
+		if !s.starts {
+			running = append(running, s.name)
+		}
 	}
 	var only, pids string
 	flags := flag.NewFlagSet("warrenbench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&only, "run", "", "benchmarks, by comma: "+strings.Join(names, ", ")+" (default: all)")
+	flags.StringVar(&only, "run", "", "benchmarks, by comma: "+strings.Join(names, ", ")+" (default: all; with -url: those that start no server)")
 	flags.StringVar(&o.server, "server", "", "gateway `binary` (default: built from ./cmd/warren)")
 	flags.StringVar(&o.url, "url", "", "a server that runs already on a loopback address, as ws://127.0.0.1:3000/ws/bench; it must send a client's message to all clients")
 	flags.StringVar(&pids, "pid", "", "with -url: its process ids, by comma, for CPU and memory")
@@ -102,12 +110,18 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 		return o, usageError{fmt.Errorf("unexpected argument %q", flags.Arg(0))}
 	}
 	o.run = names
+	if o.url != "" {
+		o.run = running
+	}
 	if only != "" {
 		o.run = strings.Split(only, ",")
 	}
 	for _, n := range o.run {
 		if !slices.Contains(names, n) {
 			return o, usageError{fmt.Errorf("-run %q: must be of %s", n, strings.Join(names, ", "))}
+		}
+		if o.url != "" && !slices.Contains(running, n) {
+			return o, usageError{fmt.Errorf("-run %s starts servers of its own: leave out -url", n)}
 		}
 	}
 	for _, p := range strings.FieldsFunc(pids, func(r rune) bool { return r == ',' }) {
@@ -160,10 +174,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 			}
 		}
 		b.fresh = true
-		b.start = func(ctx context.Context) (target, func() error, error) {
-			t, p, err := startServer(ctx, o.server, dir, stderr)
+		b.node = func(ctx context.Context, settings string) (target, func() error, error) {
+			t, p, err := startServer(ctx, o.server, dir, settings, stderr)
 			return t, func() error { return terminate(p) }, err
 		}
+		b.start = func(ctx context.Context) (target, func() error, error) { return b.node(ctx, "") }
+		b.broker = startBroker
 	}
 	var figures []figure
 	var failed []error

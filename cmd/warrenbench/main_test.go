@@ -18,24 +18,31 @@ import (
 )
 
 // TestMain lets the test binary be the programs that the tool starts: itself as
-// the yardstick, and a server that takes --config.
+// any of its own, and a server that takes --config.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 2 {
-		var err error
-		switch os.Args[1] {
-		case bareCommand:
-			err = runBare(os.Args[2:], os.Stdout)
-			exit(err)
-		case "--config":
-			err = standInServer(os.Args[2])
-			exit(err)
+	// Not to know one of them would run the tests in it, and those start more.
+	if len(os.Args) > 1 {
+		if program := programs[os.Args[1]]; program != nil {
+			exit(program(os.Args[2:], os.Stdout))
+		}
+		if os.Args[1] == "--config" && len(os.Args) > 2 {
+			exit(standInServer(os.Args[2]))
 		}
 	}
 	// Children need not wait for reports of races after their end.
 	if err := os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0"); err != nil {
 		exit(err)
 	}
-	goleak.VerifyTestMain(m)
+	os.Exit(runTests(m))
+}
+
+func runTests(m *testing.M) int {
+	code := m.Run()
+	if err := errors.Join(closeShared(), goleak.Find()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 func exit(err error) {
@@ -157,6 +164,7 @@ func TestRunSaysWhyNot(t *testing.T) {
 		{"-trials -1", true, "must not be negative"},
 		{"more", true, `unexpected argument "more"`},
 		{"-nonsense", true, "not defined"},
+		{"-run stream -url ws://127.0.0.1:1/ws", true, "-run stream starts servers of its own"},
 		{"-run handshake -server /does/not/exist", false, "no such file"},
 		{"-run handshake -server /bin/false", false, "ended before it accepted connections: exit status 1"},
 		{"-run handshake -url ws://127.0.0.1:1/ws -pid 1", false, "connection refused"},

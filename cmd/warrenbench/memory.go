@@ -72,7 +72,7 @@ func (m idle) trial(ctx context.Context, b *bench, few, many int) (v footprint, 
 		return v, err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	f, err := newFan(b.size, false)
+	f, err := newFan(b.size, unnumbered)
 	if err != nil {
 		return v, err
 	}

@@ -21,13 +21,19 @@ type bench struct {
 	// time. The caller stops it.
 	start func(ctx context.Context) (t target, stop func() error, err error)
 	fresh bool
+
+	// node begins a server with settings of its own, and broker a RabbitMQ:
+	// for benchmarks that need more than a server that runs already. The
+	// caller stops both.
+	node   func(ctx context.Context, settings string) (t target, stop func() error, err error)
+	broker func(ctx context.Context) (broker, error)
 }
 
 // contender is a target and where its messages come from.
 type contender struct {
 	target
-	ordered bool // messages are numbered
-	source  func(f *fan) source
+	order  order
+	source func(f *fan) source
 }
 
 // pair starts the server and its yardstick. The caller stops both at once.
@@ -40,31 +46,19 @@ func (b *bench) pair(ctx context.Context) (server, yard contender, stop func() e
 	if err != nil {
 		return server, yard, nil, errors.Join(err, y.stop())
 	}
-	server = contender{target: t, ordered: true, source: func(f *fan) source { return newPublisher(f, b.size) }}
+	server = contender{target: t, order: fromZero, source: func(f *fan) source { return newPublisher(f, b.size) }}
 	yard = contender{target: y.target, source: func(*fan) source { return &rounds{y: y} }}
 	return server, yard, func() error { return errors.Join(stopServer(), y.stop()) }, nil
 }
 
-// alternate runs trials pair by pair, in turn the one first and the other: the
-// figures move with the machine, their ratio less so.
+// alternate is a duel of the same trial on both.
 func alternate[T fmt.Stringer](b *bench, what string, trials int, server, yard contender, trial func(contender) (T, error)) (ofServer, ofYard []T, err error) {
-	if b.trials > 0 {
-		trials = b.trials
+	on := func(c contender) side[T] { return side[T]{c.name, func() (T, error) { return trial(c) }} }
+	v, err := duel[T]{what: what, trials: trials, sides: []side[T]{on(server), on(yard)}}.run(b)
+	if err != nil {
+		return nil, nil, err
 	}
-	var values [2][]T
-	for i := range trials {
-		for k := range 2 {
-			who := (i + k) % 2
-			c := [2]contender{server, yard}[who]
-			v, err := trial(c)
-			if err != nil {
-				return nil, nil, fmt.Errorf("%s, trial %d of the %s: %w", what, i+1, c.name, err)
-			}
-			fmt.Fprintf(b.log, "%s, %d of %d, %s: %v\n", what, i+1, trials, c.name, v)
-			values[who] = append(values[who], v)
-		}
-	}
-	return values[0], values[1], nil
+	return v[0], v[1], nil
 }
 
 // micros is a cost in µs of CPU.
@@ -79,7 +73,7 @@ func perUnit(cpu time.Duration, n int) micros {
 
 // with connects n clients, runs do, and ends the clients.
 func (b *bench) with(ctx context.Context, c contender, n int, do func(f *fan, s source) error) (err error) {
-	f, err := newFan(b.size, c.ordered)
+	f, err := newFan(b.size, c.order)
 	if err != nil {
 		return err
 	}

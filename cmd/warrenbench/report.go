@@ -38,11 +38,17 @@ func (f *figure) note(format string, args ...any) {
 	f.Notes = append(f.Notes, fmt.Sprintf(format, args...))
 }
 
-// The three below judge medians; a bound of 0 is none.
+// Those below judge medians; a bound of 0 is none.
 
 func (f *figure) ratioAtMost(bound float64) {
 	if bound > 0 {
 		f.judge(fmt.Sprintf("≤ %g ×", bound), f.Ratio.Median <= bound)
+	}
+}
+
+func (f *figure) ratioAtLeast(bound float64) {
+	if bound > 0 {
+		f.judge(fmt.Sprintf("≥ %g ×", bound), f.Ratio.Median >= bound)
 	}
 }
 
@@ -80,6 +86,7 @@ func thisMachine(descriptors int) machine {
 
 const legend = `Median (min – max) of the trials; server and yardstick take turns, the ratio is of each pair.
 Yardsticks: one thread that accepts, reads a head, answers a fixed 101; and writes one fixed frame to each socket.
+Through RabbitMQ: a program that publishes with confirms and consumes. Of replays: the same server while nothing is replayed.
 CPU: user and system time of all threads, from the process's CPU clock (nanoseconds).
 Allocations are counted inside the package: go test -run '^$' -bench . -benchmem ./gateway
 `

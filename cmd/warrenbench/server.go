@@ -42,18 +42,18 @@ func buildServer(ctx context.Context, dir string, stderr io.Writer) (binary stri
 	return binary, nil
 }
 
-// startServer runs the gateway at binary on a free loopback port with its
-// embedded exchange, and waits until it upgrades connections. dir takes its
-// configuration. The caller stops it.
-func startServer(ctx context.Context, binary, dir string, stderr io.Writer) (target, *process, error) {
+// startServer runs the gateway at binary on a free loopback port with settings,
+// lines of its configuration, and waits until it is ready for connections. dir
+// takes the configuration. The caller stops it.
+func startServer(ctx context.Context, binary, dir, settings string, stderr io.Writer) (target, *process, error) {
 	t := target{name: "server", path: defaultPath}
 	addr, err := freePort()
 	if err != nil {
 		return t, nil, err
 	}
 	t.addr = addr
-	config := filepath.Join(dir, "warrenbench.yaml")
-	text := fmt.Sprintf("listen: %q\nlog: {level: warn}\n", addr)
+	config := filepath.Join(dir, fmt.Sprintf("warrenbench-%d.yaml", addr.Port()))
+	text := fmt.Sprintf("listen: %q\nlog: {level: warn}\n%s", addr, settings)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return t, nil, fmt.Errorf("write the gateway's configuration: %w", err)
 	}
@@ -118,6 +118,12 @@ func (t target) awaitUpgrade(ctx context.Context, p *process) error {
 			return fmt.Errorf("not ready within %v: %w", startLimit, err)
 		}
 	}
+}
+
+// on is the same server with another path.
+func (t target) on(path string) target {
+	t.path = path
+	return t
 }
 
 // parseURL is for a server that runs already: ws://127.0.0.1:3000/ws/bench.

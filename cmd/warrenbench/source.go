@@ -41,7 +41,7 @@ func (p *publisher) one() error { return p.f.send(0, p.next(nil)) }
 
 func (p *publisher) flood() error {
 	const write = 16 << 10 // bytes
-	p.f.fill = func(b []byte) []byte {
+	p.f.fill = func(_ int, b []byte) []byte {
 		for len(b) < write {
 			b = p.next(b)
 		}

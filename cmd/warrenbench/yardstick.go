@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/netip"
 	"os"
-	"os/exec"
 	"strconv"
 	"time"
 )
@@ -22,23 +21,11 @@ type yardstick struct {
 
 // startYardstick starts this program again, as bare. The caller stops it.
 func startYardstick(payloadSize int, echoes bool, stderr io.Writer) (*yardstick, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("find this program: %w", err)
-	}
-	theirs, ours, err := os.Pipe()
+	p, in, err := startSelf(stderr, bareCommand, fmt.Sprintf("-size=%d", payloadSize), fmt.Sprintf("-echo=%t", echoes))
 	if err != nil {
 		return nil, fmt.Errorf("start the yardstick: %w", err)
 	}
-	cmd := exec.Command(self, bareCommand, fmt.Sprintf("-size=%d", payloadSize), fmt.Sprintf("-echo=%t", echoes))
-	cmd.Stdin, cmd.Stderr = theirs, stderr
-	p, err := startProcess(cmd, true)
-	_ = theirs.Close()
-	if err != nil {
-		_ = ours.Close()
-		return nil, err
-	}
-	y := &yardstick{process: p, in: ours, target: target{name: "yardstick", path: "/", pids: []int{p.pid()}}}
+	y := &yardstick{process: p, in: in, target: target{name: "yardstick", path: "/", pids: []int{p.pid()}}}
 	select {
 	case line := <-p.lines:
 		y.addr, err = netip.ParseAddrPort(line)
