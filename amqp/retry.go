@@ -24,7 +24,7 @@ type retry struct {
 	slow   time.Duration
 	bo     *backoff.ExponentialBackOff
 	logins int // refused or cut off in a row
-	logged map[string]string
+	logged map[string]bool // by endpoint and text, since the last link
 }
 
 // newRetry waits with full jitter: anything from 0 to a bound that doubles
@@ -34,7 +34,7 @@ func newRetry(lo, hi time.Duration) *retry {
 	bo.InitialInterval, bo.MaxInterval = lo/2, hi/2
 	bo.Multiplier, bo.RandomizationFactor = 2, 1
 	bo.Reset()
-	return &retry{slow: hi, bo: bo, logged: map[string]string{}}
+	return &retry{slow: hi, bo: bo, logged: map[string]bool{}}
 }
 
 // after is how long to wait after err. up is how long the link had held.
@@ -55,12 +55,14 @@ func (r *retry) after(err error, up time.Duration) (wait time.Duration, operator
 	return r.bo.NextBackOff(), false
 }
 
-// isNews reports whether a failure at ep differs from the last one logged.
+// isNews reports whether a failure at ep was not logged yet since the last
+// link. Behind a proxy an outage shows in two ways, in turn.
 func (r *retry) isNews(ep endpoint, err error) bool {
-	if errors.Is(err, amqp091.ErrCredentials) && r.logins == 1 || r.logged[ep.name] == err.Error() {
+	key := ep.name + " " + err.Error()
+	if errors.Is(err, amqp091.ErrCredentials) && r.logins == 1 || r.logged[key] {
 		return false
 	}
-	r.logged[ep.name] = err.Error()
+	r.logged[key] = true
 	return true
 }
 
@@ -125,7 +127,7 @@ func (e *linkError) reason() string {
 	switch {
 	case errors.Is(e.err, amqp091.ErrCredentials), isLoginRefusal(e.err):
 		return fmt.Sprintf("login as %q failed: wrong user or password, or RabbitMQ went down meanwhile", e.ep.user)
-	case errors.Is(e.err, amqp091.ErrClosed):
+	case errors.Is(e.err, amqp091.ErrClosed), errors.Is(e.err, net.ErrClosed):
 		return "RabbitMQ closed the connection"
 	case errors.As(e.err, &ae) && ae.Server:
 		return fmt.Sprintf("RabbitMQ says %d %s", ae.Code, ae.Reason)
