@@ -19,10 +19,10 @@ func mallocs(do func()) float64 {
 
 // deliverTo delivers messages in step to so many clients and returns the
 // allocations of all of it.
-func deliverTo(tb testing.TB, clients, messages int) float64 {
+func deliverTo(tb testing.TB, o gateway.Options, clients, messages int) float64 {
 	tb.Helper()
 	r := newRecorder()
-	n := start(tb, gateway.Options{}, r)
+	n := start(tb, o, r)
 	to := <-r.to
 	var all []*listener
 	for range clients {
@@ -50,15 +50,17 @@ func deliverTo(tb testing.TB, clients, messages int) float64 {
 }
 
 // A delivered copy costs no allocation, a message from Deliver on less than
-// two, its payload included.
+// two, its payload included; and no more if it is kept.
 func TestDeliverAllocations(t *testing.T) {
 	const messages = 2000
-	few, many := deliverTo(t, 1, messages), deliverTo(t, 20, messages)
-	if perMessage := few / messages; perMessage > 2 {
-		t.Errorf("%.2f allocations a message", perMessage)
-	}
-	if perCopy := (many - few) / (19 * messages); perCopy > 0.005 {
-		t.Errorf("%.4f allocations a delivered copy", perCopy)
+	for _, o := range []gateway.Options{{}, keeping(1000)} {
+		few, many := deliverTo(t, o, 1, messages), deliverTo(t, o, 20, messages)
+		if perMessage := few / messages; perMessage > 2 {
+			t.Errorf("history of %d: %.2f allocations a message", o.History.Messages, perMessage)
+		}
+		if perCopy := (many - few) / (19 * messages); perCopy > 0.005 {
+			t.Errorf("history of %d: %.4f allocations a delivered copy", o.History.Messages, perCopy)
+		}
 	}
 }
 
@@ -95,8 +97,13 @@ func TestPingAllocations(t *testing.T) {
 }
 
 // BenchmarkDeliver delivers one message at a time to a hundred clients.
-func BenchmarkDeliver(b *testing.B) {
-	total := deliverTo(b, 100, b.N)
+func BenchmarkDeliver(b *testing.B) { benchmarkDeliver(b, gateway.Options{}) }
+
+// BenchmarkDeliverKeeping is the same with a history.
+func BenchmarkDeliverKeeping(b *testing.B) { benchmarkDeliver(b, keeping(1000)) }
+
+func benchmarkDeliver(b *testing.B, o gateway.Options) {
+	total := deliverTo(b, o, 100, b.N)
 	b.ReportMetric(total/float64(b.N), "allocs/message")
 	b.ReportMetric(total/float64(b.N)/100, "allocs/copy")
 }

@@ -31,6 +31,7 @@ type audience struct {
 	swept   int             // members[:swept] were written chunk
 	members []*client
 	late    []*client
+	parked  int // of late: ahead of the front
 
 	index    int    // in shard.audiences
 	queued   bool   // in shard.work
@@ -98,6 +99,10 @@ func (a *audience) addLate(c *client) {
 }
 
 func (a *audience) removeLate(c *client) {
+	if c.out != nil && c.out.parked {
+		c.out.parked = false
+		a.parked--
+	}
 	last := len(a.late) - 1
 	a.late[c.index] = a.late[last]
 	a.late[c.index].index = c.index

@@ -82,7 +82,7 @@ func TestQuietChannels(t *testing.T) {
 	for i := range clients {
 		c := &client{state: open}
 		name := fmt.Appendf(nil, "channel/%d", i)
-		c.audience = g.attach(name, s)
+		c.audience, _ = g.attach(name, s, start{})
 		c.channel = c.audience.channel.name
 		c.audience.join(c)
 		clients[i] = c

@@ -40,6 +40,7 @@ type client struct {
 	heard    uint32 // bytes came
 	pingedAt uint32
 
+	gaps    uint32 // Gateway.gaps when it was attached
 	channel string // where it publishes; empty is root
 
 	audience *audience // nil before the handshake and once it is let go of
@@ -65,8 +66,9 @@ type inbound struct {
 	utf8       utf8check.Validator
 }
 
-// debt is what a client is owed that its socket did not take, in this order:
-// the tail; the pong; its log; the close frame.
+// debt is what a client is owed that its socket did not take, or that it has
+// asked for of the past, in this order: the tail; the pong; its log; the close
+// frame.
 type debt struct {
 	tail   []byte // rest of a frame that is no longer in a log, or never was
 	pong   []byte // the latest only (RFC 6455, 5.5.3)
@@ -74,7 +76,14 @@ type debt struct {
 	cursor framelog.Cursor
 	until  int64 // log position to reach before last; if none, noLog
 
+	// Of a client that asked for what is past.
+	resuming  bool  // it is served what others leave it
+	starved   bool  // its socket had room, but it was not its turn
+	parked    bool  // it is ahead of the members: see shard.park
+	allowance int64 // bytes that it may lag by beyond clients.max_lag
+
 	lag      int64    // bytes, when last measured
+	beyond   int64    // bytes that it keeps alive of the log, beyond its history; by the tick
 	stands   standing // how it is counted in crowd
 	took     int64    // bytes since windowAt
 	windowAt uint32   // shard.now

@@ -12,7 +12,10 @@ import (
 )
 
 // Close codes that gobwas/ws has no name for (RFC 6455, 7.4 and the registry).
-const statusTryAgainLater ws.StatusCode = 1013
+const (
+	statusServiceRestart ws.StatusCode = 1012
+	statusTryAgainLater  ws.StatusCode = 1013
+)
 
 // Reasons of close frames.
 const (
@@ -35,11 +38,12 @@ const (
 )
 
 // remainder says what becomes of what the log still has for a client.
-type remainder bool
+type remainder int
 
 const (
-	dropLog  remainder = false
-	writeLog remainder = true // as far as it goes now, then close
+	dropLog  remainder = iota
+	writeLog           // as far as it goes now, then close
+	writeGap           // as far as it went before messages were lost
 )
 
 // shut begins the closing handshake: the frame that was begun is finished, the
@@ -58,9 +62,12 @@ func (s *shard) shut(c *client, code ws.StatusCode, reason string, rest remainde
 	}
 	d := c.out
 	d.last = frame.AppendClose(nil, code, reason)
-	if rest == writeLog {
+	switch rest {
+	case writeLog:
 		d.until = a.channel.log.End()
-	} else {
+	case writeGap:
+		d.until = max(a.channel.gapAt.Load(), d.cursor.Pos()+int64(len(d.cursor.Rest())))
+	default:
 		// Let go of the segments: a copy of one frame's rest is enough.
 		if b := d.cursor.Rest(); len(d.tail) == 0 && len(b) > 0 {
 			d.tail = append([]byte(nil), b...)
@@ -175,6 +182,7 @@ func (s *shard) leave(c *client, why ending) {
 	}
 	s.letGo(c)
 	s.release(c)
+	delete(s.waiting, c)
 	if c.hold != nil {
 		c.hold.c, c.hold = nil, nil
 	}
@@ -217,6 +225,16 @@ func (s *shard) stop() {
 			s.drop(c, endRefused)
 		case c.state == open:
 			s.shut(c, ws.StatusGoingAway, "the node stops", writeLog)
+		}
+	}
+}
+
+// closeBefore closes clients that were there before the latest of so many gaps,
+// each with what its log had for it until then.
+func (s *shard) closeBefore(gaps uint32) {
+	for i := range s.slots {
+		if c := s.slots[i].c; c != nil && c.state == open && int32(c.gaps-gaps) < 0 {
+			s.shut(c, statusServiceRestart, "messages were lost", writeGap)
 		}
 	}
 }

@@ -10,7 +10,8 @@ type Gap struct {
 	Known  bool          // Lost is exact for messages of Warren's nodes
 }
 
-// Gap implements Receiver.
+// Gap implements Receiver. Every channel remembers where it was, for those who
+// resume.
 func (g *Gateway) Gap(gap Gap) {
 	g.count.gaps.Add(1)
 	attrs := []any{"reason", gap.Reason}
@@ -21,4 +22,16 @@ func (g *Gateway) Gap(gap Gap) {
 		attrs = append(attrs, "lost", gap.Lost)
 	}
 	g.log.Warn("gap: messages are lost to this node's clients", attrs...)
+	g.mu.Lock()
+	g.gaps++
+	note := note{kind: noteGap, gaps: g.gaps}
+	for _, ch := range g.channels {
+		ch.gapAt.Store(ch.log.End())
+	}
+	g.mu.Unlock()
+	if g.o.Clients.OnGap == GapClose {
+		for _, s := range g.shards {
+			s.post(note)
+		}
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"warren/gateway/framelog"
 	"warren/gateway/request"
 )
 
@@ -56,8 +58,14 @@ type Gateway struct {
 	stopped  atomic.Int64  // shards that accept no more
 	quiet    chan struct{} // of capacity 1: conns or holding fell while stopping
 
-	mu       sync.Mutex
-	channels map[string]*channel // guarded by mu; "" is root
+	linked atomic.Bool // the exchange was linked at least once
+
+	mu        sync.Mutex
+	channels  map[string]*channel // guarded by mu; "" is root
+	heard     int                 // guarded by mu: channels that clients listen to
+	ids       numbering           // guarded by mu
+	gaps      uint32              // guarded by mu: how many there were; wraps
+	histories histories           // guarded by mu
 }
 
 // New checks o and makes a gateway; it opens nothing yet.
@@ -83,6 +91,12 @@ func New(o Options, ex Exchange) (*Gateway, error) {
 		lfd:      -1,
 		quiet:    make(chan struct{}, 1),
 		channels: map[string]*channel{},
+		ids:      numbering{key: rand.Uint64()},
+	}
+	g.histories.limits = framelog.Limits{
+		Frames: int64(o.History.Messages),
+		Bytes:  o.History.Bytes,
+		Age:    millis(o.History.Age),
 	}
 	g.crowd.budget = budgetMillis
 	return g, nil
@@ -167,6 +181,9 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	})
 	watchCtx, endWatch := context.WithCancel(ctx)
 	loops.Go(func() { g.watch(watchCtx) })
+	if g.histories.keeps() {
+		loops.Go(func() { g.forget(watchCtx) })
+	}
 
 	var err error
 	select {

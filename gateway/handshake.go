@@ -35,6 +35,10 @@ func (h *handshaker) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// gapHeader ends an answer to a client that can't be given all that follows the
+// message it knows.
+const gapHeader = "Warren-Gap: true\r\n\r\n"
+
 // head takes bytes of a request head. Once it is whole it becomes a WebSocket,
 // a refusal, or a request for the HTTP server.
 func (s *shard) head(c *client, b []byte) {
@@ -69,22 +73,29 @@ func (s *shard) head(c *client, b []byte) {
 		}
 		return
 	}
+	s.request(c, b, n, false)
+}
+
+// request handles a whole head, b[:n], and what came behind it. waited says that
+// it has been here before.
+func (s *shard) request(c *client, b []byte, n int, waited bool) {
 	head, refusal := request.Parse(b[:n])
 	switch {
 	case refusal != nil:
 		s.refuse(c, refusal)
 	case head.WebSocket:
-		s.upgrade(c, head, b[:n], b[n:])
+		s.upgrade(c, head, b, n, waited)
 	case s.health(c, head):
 	default:
 		s.handOver(c, head.Path, b)
 	}
 }
 
-// upgrade makes c a WebSocket of its channel, or refuses. rest is what came
-// behind the head: its first frames.
-func (s *shard) upgrade(c *client, head request.Head, raw, rest []byte) {
+// upgrade makes c a WebSocket of its channel, or refuses, or lets it wait. b[:n]
+// is the head; its first frames are behind it.
+func (s *shard) upgrade(c *client, head request.Head, b []byte, n int, waited bool) {
 	name, where := request.Channel(head.Path, s.g.o.WebSocket.Path)
+	from, badQuery := startOf(head.Query)
 	switch {
 	case where == request.Elsewhere:
 		s.refuse(c, request.ErrPath)
@@ -95,8 +106,17 @@ func (s *shard) upgrade(c *client, head request.Head, raw, rest []byte) {
 	case !s.g.origins.Allow(head.Origin, head.Host):
 		s.refuse(c, request.ErrOrigin)
 		return
+	case badQuery != nil:
+		s.refuse(c, badQuery)
+		return
 	case s.stopping:
 		s.refuse(c, request.ErrStopping)
+		return
+	case !s.g.reached():
+		s.refuse(c, request.ErrNotLinked)
+		return
+	case !waited && s.g.future(name, from.since):
+		s.await(c, b, from.since.Offset)
 		return
 	case s.g.clients.Add(1) > s.g.maxClients:
 		s.g.clients.Add(-1)
@@ -104,7 +124,7 @@ func (s *shard) upgrade(c *client, head request.Head, raw, rest []byte) {
 		return
 	}
 	h := &s.shake
-	h.in, h.out = raw, h.out[:0]
+	h.in, h.out = b[:n], h.out[:0]
 	if _, err := h.upgrader.Upgrade(h); err != nil {
 		// request.Parse is the stricter one; still, its word is final.
 		s.g.clients.Add(-1)
@@ -112,18 +132,26 @@ func (s *shard) upgrade(c *client, head request.Head, raw, rest []byte) {
 		s.answer(c, h.out)
 		return
 	}
-	s.release(c) // raw and rest live on in our hands
+	s.release(c) // b lives on in our hands
 	s.g.count.upgraded.Add(1)
 	c.state, c.since = open, s.now
 	// In the log before the 101 leaves: whoever has the 101 misses nothing
 	// that is delivered from then on.
-	a := s.g.attach(name, s)
-	c.audience, c.channel = a, a.channel.name
-	a.join(c)
-	s.recount(a)
-	s.send(c, h.out)
-	if c.state == open && len(rest) > 0 {
-		s.input(c, rest)
+	a, at := s.g.attach(name, s, from)
+	c.audience, c.channel, c.gaps = a, a.channel.name, at.gaps
+	if at.missed {
+		s.g.count.missed.Add(1)
+		h.out = append(h.out[:len(h.out)-len("\r\n")], gapHeader...)
+	}
+	if from.past {
+		s.begin(c, at.cursor, h.out)
+	} else {
+		a.join(c)
+		s.recount(a)
+		s.send(c, h.out)
+	}
+	if c.state == open && len(b) > n {
+		s.input(c, b[n:])
 	}
 }
 

@@ -40,24 +40,27 @@ func (s *shard) checkLags(a *audience) {
 	for i := len(a.late) - 1; i >= 0; i-- { // from the end: the client may leave
 		c := a.late[i]
 		s.measure(c)
-		if c.state == open && c.out.lag > int64(s.g.o.Clients.MaxLag) {
+		d := c.out
+		if c.state == open && d.lag > int64(s.g.o.Clients.MaxLag)+d.allowance && !d.starved {
 			s.slow(c)
 		}
 	}
 }
 
 // measure finds c's lag, and how it stands. The bounds for easing are lower, so
-// that it isn't on and off all the time.
+// that it isn't on and off all the time. Who resumes is not counted for what it
+// asked for, only for what it has fallen back since it came closest.
 func (s *shard) measure(c *client) {
 	d := c.out
 	d.lag = c.audience.channel.log.End() - d.cursor.Pos() + int64(len(d.tail))
+	d.allowance = min(d.allowance, d.lag)
 	if d.stands.stalled {
 		return
 	}
-	is := d.stands
-	is.late = true
-	is.pressed = d.lag > s.g.pressLag || is.pressed && d.lag > s.g.pressLag/2
-	is.over = d.lag > 2*s.g.pressLag || is.over && d.lag > s.g.pressLag
+	is, lag := d.stands, d.lag-d.allowance
+	is.pressed = lag > s.g.pressLag || is.pressed && lag > s.g.pressLag/2
+	is.over = lag > 2*s.g.pressLag || is.over && lag > s.g.pressLag
+	is.late = !d.resuming || is.pressed
 	is.over = is.over && int32(s.now-d.tookAt) < pauseMillis
 	s.stand(c, is)
 }
@@ -83,6 +86,7 @@ func (s *shard) slow(c *client) {
 // skip moves a late client to the front, after the frame it has begun.
 func (s *shard) skip(c *client) {
 	d := c.out
+	d.resuming, d.allowance = false, 0
 	if rest := d.cursor.Rest(); len(rest) > 0 {
 		d.tail = append([]byte(nil), rest...)
 		d.cursor.Advance(len(rest))
@@ -101,6 +105,12 @@ func (s *shard) progress(c *client) {
 	d := c.out
 	reads := d.took >= int64(s.g.o.Clients.MaxLag)/8
 	over := int32(s.now-d.windowAt) >= windowMillis
+	if d.resuming {
+		reads = reads || d.starved
+		if over && !reads {
+			d.resuming, d.allowance = false, 0 // slow, if it lags by as much as others may
+		}
+	}
 	if d.stands.stalled == reads && (reads || over) {
 		s.stand(c, standing{late: reads, stalled: !reads})
 	}

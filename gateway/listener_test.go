@@ -28,6 +28,34 @@ type listener struct {
 // kernels swallow a flood whole and others don't, however their owners read.)
 func listen(t testing.TB, n *node, path string, window int) *listener {
 	t.Helper()
+	l, _ := resume(t, n, path, window)
+	return l
+}
+
+// resume is listen, and tells whether the node says that messages are missing.
+func resume(t testing.TB, n *node, path string, window int) (l *listener, gap bool) {
+	t.Helper()
+	l = approach(t, n, path, window)
+	return l, l.expectOpen(t)
+}
+
+// expectOpen reads the answer to a handshake.
+func (l *listener) expectOpen(t testing.TB) (gap bool) {
+	t.Helper()
+	r, err := http.ReadResponse(l.in, nil)
+	if err != nil || r.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("handshake: %v, %v", r, err)
+	}
+	said := r.Header.Values("Warren-Gap")
+	if len(said) > 1 || len(said) == 1 && said[0] != "true" {
+		t.Fatalf("Warren-Gap: %q", said)
+	}
+	return len(said) == 1
+}
+
+// approach connects and asks, and doesn't wait for the answer.
+func approach(t testing.TB, n *node, path string, window int) *listener {
+	t.Helper()
 	d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
 		var err error
 		if e := raw.Control(func(fd uintptr) {
@@ -48,10 +76,6 @@ func listen(t testing.TB, n *node, path string, window int) *listener {
 	l := &listener{conn: conn, in: bufio.NewReaderSize(conn, window)}
 	if _, err := io.WriteString(conn, upgradeHead(path)); err != nil {
 		t.Fatal(err)
-	}
-	r, err := http.ReadResponse(l.in, nil)
-	if err != nil || r.StatusCode != http.StatusSwitchingProtocols {
-		t.Fatalf("handshake: %v, %v", r, err)
 	}
 	return l
 }

@@ -78,20 +78,25 @@ type ClientOptions struct {
 // HistoryOptions is what a channel keeps for clients that ask for it: each
 // bound counts by itself. Beyond memory.logs, the oldest go.
 type HistoryOptions struct {
-	Messages int           // 0: no history
-	Bytes    int64         // of frames; 8 MiB
-	Age      time.Duration // 5 min
+	Messages int           // at most 1<<20; 0: no history
+	Bytes    int64         // of frames, at most Memory.Logs; 8 MiB
+	Age      time.Duration // at most 7 days; 5 min
 }
+
+const (
+	maxHistory    = 1 << 20
+	maxHistoryAge = 7 * 24 * time.Hour // milliseconds must fit 31 bits, with room
+)
 
 // MemoryOptions bounds the sums over all clients and channels of a node.
 type MemoryOptions struct {
-	Logs    int64 // what laggards keep alive of the logs; 256 MiB
+	Logs    int64 // histories, and what laggards keep alive beyond them; 256 MiB
 	Inbound int64 // incomplete and held messages; 64 MiB
 }
 
 // withDefaults fills the zeros in and refuses what can't work.
 func (o Options) withDefaults() (Options, error) {
-	ws, cl, mem := &o.WebSocket, &o.Clients, &o.Memory
+	ws, cl, mem, hist := &o.WebSocket, &o.Clients, &o.Memory, &o.History
 	setDefault(&ws.Path, "/ws")
 	setDefault(&ws.MaxMessageSize, 64<<10)
 	setDefault(&ws.HandshakeTimeout, 5*time.Second)
@@ -101,6 +106,8 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&cl.CloseTimeout, 5*time.Second)
 	setDefault(&mem.Logs, 256<<20)
 	setDefault(&mem.Inbound, 64<<20)
+	setDefault(&hist.Bytes, 8<<20)
+	setDefault(&hist.Age, 5*time.Minute)
 	setDefault(&ws.MaxDeliverSize, cl.MaxLag/4)
 	setDefault(&o.Shards, runtime.NumCPU())
 	if o.Page == nil {
@@ -119,6 +126,12 @@ func (o Options) withDefaults() (Options, error) {
 	case ws.MaxDeliverSize > cl.MaxLag/4:
 		// One message may not make a client slow.
 		return o, fmt.Errorf("max deliver size %d: must be at most a quarter of max lag %d", ws.MaxDeliverSize, cl.MaxLag)
+	case hist.Messages < 0 || hist.Messages > maxHistory:
+		return o, fmt.Errorf("history of %d messages: must be 0 to %d", hist.Messages, maxHistory)
+	case hist.Bytes < 0 || hist.Messages > 0 && hist.Bytes > mem.Logs:
+		return o, fmt.Errorf("history of %d bytes: must be 0 for the default, or up to memory logs, %d", hist.Bytes, mem.Logs)
+	case hist.Age < 0 || hist.Age > maxHistoryAge:
+		return o, fmt.Errorf("history of %v: must be 0 for the default, or up to %v", hist.Age, maxHistoryAge)
 	}
 	return o, nil
 }

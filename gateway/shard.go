@@ -55,10 +55,13 @@ type shard struct {
 	audiences  []*audience
 	latecomers map[*audience]struct{} // with late clients
 	partials   []*client              // with inbound
+	waiting    map[*client]waiter     // handshakes that wait for a message
 	holds      []*hold                // first in, first out
 	nextTick   uint32
 	tickSlot   int  // the next to visit
 	tickAud    int  // the next to visit
+	turn       int  // of events: where the next round begins
+	catchUp    int  // bytes that those who resume may still be written in this round
 	accepting  bool // the listener is in the poller
 	stopping   bool
 	done       bool
@@ -78,7 +81,8 @@ type slot struct {
 // note asks a shard for something.
 type note struct {
 	kind noteKind
-	fd   int // noteAdopt
+	fd   int    // noteAdopt
+	gaps uint32 // noteGap: Gateway.gaps with it
 }
 
 type noteKind uint8
@@ -86,6 +90,7 @@ type noteKind uint8
 const (
 	noteAdopt noteKind = iota // own this new connection
 	noteStop                  // close every client, take no more
+	noteGap                   // close clients that were there before a gap
 	noteExit                  // end
 )
 
@@ -143,8 +148,21 @@ func (s *shard) poll() error {
 	if err != nil {
 		return fmt.Errorf("shard: %w", err)
 	}
-	for _, e := range s.events {
-		s.handle(e)
+	s.catchUp = catchUpBytes
+	if !s.work.empty() {
+		s.catchUp = catchUpBusy
+	}
+	// What those who resume may be written is soon used up: the next round
+	// begins where it was.
+	first := s.turn
+	s.turn = 0
+	for i := range s.events {
+		i = (first + i) % len(s.events)
+		left := s.catchUp
+		s.handle(s.events[i])
+		if left > 0 && s.catchUp <= 0 {
+			s.turn = i + 1
+		}
 	}
 	return nil
 }
@@ -232,6 +250,8 @@ func (s *shard) readMail() {
 			s.adopt(n.fd)
 		case noteStop:
 			s.stop()
+		case noteGap:
+			s.closeBefore(n.gaps)
 		case noteExit:
 			s.done = true
 		}
@@ -272,7 +292,7 @@ func (s *shard) rewatch(c *client) {
 	if !c.ended && (c.hold == nil || !c.hold.full() && s.g.inbound.Load() < s.g.o.Memory.Inbound/2) {
 		in |= poll.Read
 	}
-	if c.out != nil {
+	if c.out != nil && !c.out.parked {
 		in |= poll.Write
 	}
 	s.watch(c, in)

@@ -17,6 +17,7 @@ type counters struct {
 	delivered, oversize, unheard         atomic.Uint64
 	evicted, skips, skipped, shed        atomic.Uint64
 	inboundFull, pings, gaps             atomic.Uint64
+	resumed, missed, awaited, trimmed    atomic.Uint64
 }
 
 func (c *counters) refused(status int) { c.refusals[status].Add(1) }
@@ -41,7 +42,8 @@ type Stats struct {
 	Connections int64 // now, those in handshakes and closing included
 	Clients     int64 // open WebSockets now
 	Channels    int   // with listeners now, root included
-	LogBytes    int64 // that laggards keep alive now
+	LogBytes    int64 // that laggards keep alive now, beyond histories
+	History     int64 // bytes of histories now
 	Inbound     int64 // bytes of incomplete and held messages now
 
 	Accepted     uint64         // connections
@@ -69,6 +71,10 @@ type Stats struct {
 	Failures    uint64 // messages the exchange refused for good
 	Pings       uint64
 	Gaps        uint64 // times messages were missing from the exchange
+	Resumed     uint64 // clients that asked for what was past
+	Missed      uint64 // of these, those told that they miss some of it
+	Awaited     uint64 // handshakes that waited for a message which other nodes had delivered
+	Trimmed     uint64 // parts of histories dropped early for memory.logs
 }
 
 // Stats takes a snapshot. Any goroutine, once Serve runs.
@@ -79,6 +85,7 @@ func (g *Gateway) Stats() Stats {
 		Clients:     g.clients.Load(),
 		Inbound:     g.inbound.Load(),
 		LogBytes:    g.retained(),
+		History:     g.histories.bytes.Load(),
 
 		Accepted:     c.accepted.Load(),
 		AcceptPauses: c.acceptPauses.Load(),
@@ -105,6 +112,10 @@ func (g *Gateway) Stats() Stats {
 		Failures:    c.publishErrors.Load(),
 		Pings:       c.pings.Load(),
 		Gaps:        c.gaps.Load(),
+		Resumed:     c.resumed.Load(),
+		Missed:      c.missed.Load(),
+		Awaited:     c.awaited.Load(),
+		Trimmed:     c.trimmed.Load(),
 	}
 	for status := range c.refusals {
 		if n := c.refusals[status].Load(); n > 0 {
@@ -121,7 +132,7 @@ func (g *Gateway) Stats() Stats {
 		}
 	}
 	g.mu.Lock()
-	st.Channels = len(g.channels)
+	st.Channels = g.heard
 	g.mu.Unlock()
 	return st
 }

@@ -12,6 +12,7 @@ const visitIn = 5
 
 // tick looks after time: deadlines, pings, quiet channels, lags.
 func (s *shard) tick() {
+	s.visitWaiting()
 	if err := s.accept(); err != nil {
 		s.g.log.Error("cannot accept connections", "err", err)
 	}
@@ -116,13 +117,16 @@ func (s *shard) visitLate() {
 		var most int64
 		for _, c := range a.late {
 			s.progress(c)
-			most = max(most, c.out.lag+int64(c.out.cursor.Buffer()))
+			c.out.beyond = a.channel.log.Beyond(&c.out.cursor)
+			most = max(most, c.out.beyond)
 		}
 		retained += most
 	}
 	s.retained.Store(retained)
-	if over := s.g.retained() - s.g.o.Memory.Logs; over > 0 && retained > 0 && s.g.retainsMost(s) {
-		s.shed(over)
+	if s.g.overLogs() > 0 {
+		if over := s.g.trim(); over > 0 && retained > 0 && s.g.retainsMost(s) {
+			s.shed(over)
+		}
 	}
 	s.g.crowd.judge(s.now)
 }
@@ -134,7 +138,7 @@ func (s *shard) shed(bytes int64) {
 		var worst *client
 		for a := range s.latecomers {
 			for _, c := range a.late {
-				if c.state == open && (worst == nil || c.out.lag > worst.out.lag) {
+				if c.state == open && c.out.beyond > 0 && (worst == nil || c.out.beyond > worst.out.beyond) {
 					worst = c
 				}
 			}
@@ -142,7 +146,7 @@ func (s *shard) shed(bytes int64) {
 		if worst == nil {
 			return
 		}
-		bytes -= worst.out.lag
+		bytes -= worst.out.beyond
 		s.g.count.shed.Add(1)
 		s.shut(worst, statusTryAgainLater, "overload: the node is short of memory", dropLog)
 	}

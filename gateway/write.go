@@ -58,6 +58,9 @@ func (s *shard) sweepOne(a *audience, writes int) (left int) {
 	a.cursor.Advance(len(a.chunk))
 	a.chunk, a.swept = nil, 0
 	s.offered(a)
+	if a.parked > 0 {
+		s.unpark(a)
+	}
 	return max(writes, 1) - 1 // a chunk that nobody is written is work too
 }
 
@@ -109,6 +112,9 @@ func (s *shard) send(c *client, b []byte) {
 func (s *shard) pong(c *client, body []byte) {
 	if c.out != nil {
 		c.out.pong = frame.Append(c.out.pong[:0], ws.OpPong, body)
+		if c.out.parked {
+			s.flush(c)
+		}
 		return
 	}
 	s.send(c, frame.Append(s.scratch[:0], ws.OpPong, body))
@@ -117,11 +123,23 @@ func (s *shard) pong(c *client, body []byte) {
 // flush writes what c is owed, or as much of it as leaves others a turn.
 func (s *shard) flush(c *client) {
 	d := c.out
-	for budget := 2 * s.g.chunk; budget > 0; {
+	if d.parked {
+		d.parked = false
+		c.audience.parked--
+	}
+	budget := 2 * s.g.chunk
+	if d.resuming {
+		budget = s.g.chunk
+	}
+	for budget > 0 {
 		b, fromLog := s.owed(c)
 		if len(b) == 0 {
 			s.settled(c)
 			return
+		}
+		d.starved = fromLog && d.resuming && s.catchUp <= 0
+		if d.starved {
+			break
 		}
 		n, err := unix.Write(c.sock(), b)
 		if n > 0 {
@@ -130,6 +148,9 @@ func (s *shard) flush(c *client) {
 			d.tookAt = s.now
 			if fromLog {
 				d.cursor.Advance(n)
+				if d.resuming {
+					s.catchUp -= n
+				}
 			} else {
 				d.tail = d.tail[n:]
 			}
@@ -184,6 +205,10 @@ func (s *shard) owed(c *client) (b []byte, fromLog bool) {
 func (s *shard) settled(c *client) {
 	if c.state == open {
 		a := c.audience
+		if front := a.front(); c.out.cursor.Pos() > front.Pos() {
+			s.park(c)
+			return
+		}
 		a.removeLate(c)
 		a.join(c)
 		s.recount(a)

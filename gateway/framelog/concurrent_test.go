@@ -102,6 +102,43 @@ func readAlong(t *testing.T, c framelog.Cursor, log *framelog.Log, done *atomic.
 	}
 }
 
+// TestReadersWhileKeeping: the same for a log that keeps frames, drops them and
+// replaces segments by copies. Readers begin anywhere in what is kept.
+func TestReadersWhileKeeping(t *testing.T) {
+	const (
+		readers = 12
+		total   = 8 << 20
+	)
+	m := newKeepModel(framelog.Limits{Frames: 4000, Bytes: 1 << 20, Age: 1000})
+	var wait sync.WaitGroup
+	var done atomic.Bool
+	random := rand.New(rand.NewPCG(5, 6))
+	for started := 0; m.end() < total; {
+		if started < readers && m.end() >= int64(started+1)*total/readers/2 {
+			started++
+			number := m.log.Oldest(m.now)
+			c, seed := m.log.At(number+random.Int64N(m.log.Count()-number+1)), uint64(started)
+			wait.Go(func() { readAlong(t, c, m.log, &done, seed) })
+		}
+		size := 2 + random.IntN(200)
+		switch random.IntN(100) {
+		case 0:
+			size = 2 + random.IntN(100<<10)
+		case 1, 2, 3, 4:
+			m.log.Seal()
+		case 5:
+			runtime.Gosched()
+		case 6:
+			for m.log.Expired(m.now) {
+				m.log.Drop()
+			}
+		}
+		m.add(t, size, 0)
+	}
+	done.Store(true)
+	wait.Wait()
+}
+
 // TestReaderAtTheEnd: a reader that looks while a segment gets its last frame
 // and a successor does not miss that frame.
 func TestReaderAtTheEnd(t *testing.T) {

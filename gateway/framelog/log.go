@@ -32,6 +32,7 @@ type segment struct {
 	small [2]uint32
 	count atomic.Int32 // frames published
 	next  atomic.Pointer[segment]
+	moved atomic.Pointer[segment] // a copy with these frames among others: see compact
 }
 
 // size is the bytes published.
@@ -49,6 +50,7 @@ type Log struct {
 	tail *segment
 	made int          // size of the last buffer in bytes, 0 if sealed
 	end  atomic.Int64 // position behind the last frame
+	keep *keep        // nil if it keeps no frames
 }
 
 // New makes an empty log. It holds no buffer until the first append.
@@ -66,7 +68,12 @@ func (l *Log) Sealed() bool { return len(l.tail.buf) == 0 }
 
 // Append adds a frame of size bytes, which encode appends to the empty slice
 // it is given, and publishes it.
-func (l *Log) Append(size int, encode func(dst []byte) []byte) {
+//
+// A log that keeps frames needs marks: see AppendMarked.
+func (l *Log) Append(size int, encode func(dst []byte) []byte) { l.put(size, encode) }
+
+// put appends a frame and returns its index in its segment.
+func (l *Log) put(size int, encode func(dst []byte) []byte) (index int) {
 	t := l.tail
 	used, count := t.size(), int(t.count.Load())
 	if used+size > len(t.buf) || count == len(t.ends) {
@@ -77,6 +84,7 @@ func (l *Log) Append(size int, encode func(dst []byte) []byte) {
 	t.ends[count] = uint32(used + size)
 	t.count.Store(int32(count + 1)) // publishes the bytes and their end
 	l.end.Add(int64(size))
+	return count
 }
 
 // grow links a segment that fits a frame of size bytes: over the rest of the
@@ -84,14 +92,19 @@ func (l *Log) Append(size int, encode func(dst []byte) []byte) {
 // sized to its frame, later ones double, since most channels are quiet and few
 // are busy.
 func (l *Log) grow(used, count, size int) *segment {
+	mean := (used + size) / (count + 1) // frame of late
+	most := maxSegment
+	if l.keep != nil {
+		most = l.keep.largest(mean, busySegment)
+	}
 	buf := l.tail.buf[used:]
-	if len(buf) < size {
-		l.made = max(size, min(2*l.made, maxSegment))
+	shared := len(buf) >= size
+	if !shared {
+		l.made = max(size, min(2*l.made, most))
 		buf = make([]byte, l.made)
 	}
 	s := &segment{base: l.end.Load(), buf: buf}
 	if s.ends = s.small[:]; len(buf) > size {
-		mean := (used + size) / (count + 1) // frame of late
 		frames := len(buf)/mean + len(buf)/mean/8
 		frames = min(max(frames, len(buf)/minIndex), len(buf)/maxIndex)
 		if frames > len(s.small) {
@@ -99,16 +112,24 @@ func (l *Log) grow(used, count, size int) *segment {
 		}
 	}
 	l.link(s)
+	if l.keep != nil {
+		l.keep.add(s, l.made, shared)
+	}
 	return s
 }
 
 // Seal ends the last segment, so that it is garbage once all cursors have
-// moved on, to an empty one.
+// moved on, to an empty one. What the log keeps of it is kept tightly.
 func (l *Log) Seal() {
-	if !l.Sealed() {
-		l.made = 0
-		l.link(&segment{base: l.end.Load()})
+	if l.Sealed() {
+		return
 	}
+	next := &segment{base: l.end.Load()}
+	if l.keep != nil {
+		l.keep.compact(next)
+	}
+	l.made = 0
+	l.link(next)
 }
 
 func (l *Log) link(s *segment) {
@@ -127,27 +148,41 @@ type Cursor struct {
 func (c *Cursor) Pos() int64 { return c.seg.base + int64(c.off) }
 
 // Buffer is the size in bytes of the segment that the cursor keeps alive.
-func (c *Cursor) Buffer() int { return len(c.seg.buf) }
+func (c *Cursor) Buffer() int {
+	c.follow()
+	return len(c.seg.buf)
+}
+
+// follow leaves a segment that is read to its end, or was replaced by a copy.
+func (c *Cursor) follow() {
+	for {
+		// next before size: a segment with a successor is final.
+		next, moved := c.seg.next.Load(), c.seg.moved.Load()
+		switch {
+		case moved != nil:
+			c.off += int(c.seg.base - moved.base)
+			c.seg = moved
+		case next != nil && c.off == c.seg.size():
+			c.seg, c.off = next, 0
+		default:
+			return
+		}
+	}
+}
 
 // Chunk is what can be read at the cursor: whole frames, or the rest of one and
 // whole frames, at most most bytes unless one frame is longer; empty at the end
 // of the log. It never spans segments.
 func (c *Cursor) Chunk(most int) []byte {
-	for {
-		// next before size: a segment with a successor is final.
-		next := c.seg.next.Load()
-		size := c.seg.size()
-		if c.off < size {
-			if size-c.off > most {
-				size = c.cut(c.off + most)
-			}
-			return c.seg.buf[c.off:size:size]
-		}
-		if next == nil {
-			return nil
-		}
-		c.seg, c.off = next, 0
+	c.follow()
+	size := c.seg.size()
+	switch {
+	case c.off == size:
+		return nil
+	case size-c.off > most:
+		size = c.cut(c.off + most)
 	}
+	return c.seg.buf[c.off:size:size]
 }
 
 // cut is the last frame end at or before off, or the first behind the cursor.

@@ -33,9 +33,13 @@ func content(pos int64, n int) []byte { return pattern[pos%period:][:n] }
 type model struct {
 	log  *framelog.Log
 	ends []int64 // of each frame, in bytes since the log began
+	put  func(size int, encode func([]byte) []byte)
 }
 
-func newModel() *model { return &model{log: framelog.New()} }
+func newModel() *model {
+	log := framelog.New()
+	return &model{log: log, put: log.Append}
+}
 
 func (m *model) end() int64 {
 	if len(m.ends) == 0 {
@@ -47,7 +51,7 @@ func (m *model) end() int64 {
 func (m *model) append(t testing.TB, size int) {
 	t.Helper()
 	pos := m.end()
-	m.log.Append(size, func(dst []byte) []byte {
+	m.put(size, func(dst []byte) []byte {
 		if len(dst) != 0 || cap(dst) != size {
 			t.Fatalf("encode was given %d bytes with room for %d, want 0 and %d", len(dst), cap(dst), size)
 		}

@@ -24,12 +24,18 @@ var (
 	ErrPath = refuse(404, "no WebSocket at this path")
 	// ErrChannel: ValidChannel says no.
 	ErrChannel = refuse(404, "no such channel: a name is 1 to 200 bytes of A-Z a-z 0-9 . _ : - ~ /, without empty segments, not percent-encoded")
+	// ErrHistory: the query's history is no number.
+	ErrHistory = refuse(400, "bad query: history must be a number of messages, as in history=100, and stand there once")
+	// ErrSince: the query's since is no id.
+	ErrSince = refuse(400, "bad query: since must be the id of a message, as in since=1042-7f3a90c1, and stand there once")
 	// ErrUpgradeRequired: a plain request to a channel.
 	ErrUpgradeRequired = refuse(426, "this is a WebSocket: connect with Upgrade: websocket", offer...)
 	// ErrTooLarge: MaxHead bytes and no end.
 	ErrTooLarge = refuse(431, "the request head is over "+strconv.Itoa(MaxHead)+" bytes")
 	// ErrFull: as many clients as the node may have.
 	ErrFull = refuse(503, "this node has all the clients it may have: come back later", retryAfter)
+	// ErrNotLinked: the node takes no clients yet.
+	ErrNotLinked = refuse(503, "this node has not reached its exchange yet: come back later", retryAfter)
 	// ErrStopping: the node takes no new clients.
 	ErrStopping = refuse(503, "this node is stopping: come back later", retryAfter)
 )

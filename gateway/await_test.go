@@ -1,0 +1,137 @@
+package gateway_test
+
+import (
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"warren/gateway"
+)
+
+// TestFuture: a client that comes from a node which is ahead waits a moment for
+// this one, and goes on exactly behind what it knows.
+func TestFuture(t *testing.T) {
+	r := newRecorder()
+	n := start(t, keeping(1000), r)
+	to := <-r.to
+	for i := range 10 {
+		to.Deliver(message("room", i))
+	}
+	const clients = 5
+	long := strings.Repeat("hello", 4000) // over what a request may have
+	var all []*listener
+	for i := range clients {
+		l := approach(t, n, since("room", idOf(20+i)), smallWindow)
+		if _, err := l.conn.Write([]byte(masked(rawFin|rawText, long))); err != nil { // not read before it is open
+			t.Fatal(err)
+		}
+		all = append(all, l)
+	}
+	awaitStats(t, n, "they wait", func(st gateway.Stats) bool { return st.Awaited == clients })
+	if st := n.Stats(); st.Upgraded != 0 || st.Inbound == 0 {
+		t.Errorf("while they wait: %+v", st)
+	}
+	for i := 10; i < 40; i++ {
+		to.Deliver(message("room", i))
+	}
+	for i, l := range all {
+		if gap := l.expectOpen(t); gap {
+			t.Errorf("since message %d: Warren-Gap", 20+i)
+		}
+		l.expectNumbers(t, 20+i+1, 39)
+	}
+	if got := r.wait(within(t), clients); len(got) != clients || string(got[0].Payload) != long {
+		t.Errorf("published: %d messages", len(got))
+	}
+	awaitStats(t, n, "nothing is kept of requests", func(st gateway.Stats) bool { return st.Inbound == 0 })
+}
+
+// TestFutureNever: what doesn't come in time is an unknown id; and so is another
+// message that comes at its offset.
+func TestFutureNever(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		timeout time.Duration // of handshakes
+		comes   bool
+	}{
+		{"nothing comes", 0, false},
+		{"nothing comes, less time for handshakes", 300 * time.Millisecond, false},
+		{"another comes", 0, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			o := keeping(1000)
+			o.WebSocket.HandshakeTimeout = c.timeout
+			r := newRecorder()
+			n := start(t, o, r)
+			to := <-r.to
+			for i := range 10 {
+				to.Deliver(message("room", i))
+			}
+			forged := idOf(20)
+			forged.Check++
+			l := approach(t, n, since("room", forged), smallWindow)
+			awaitStats(t, n, "it waits", func(st gateway.Stats) bool { return st.Awaited == 1 })
+			last := 9
+			if c.comes {
+				to.Deliver(message("room", 10))
+				to.Deliver(message("room", 20))
+				last = 10
+			}
+			if !l.expectOpen(t) {
+				t.Error("no Warren-Gap")
+			}
+			l.expectNumbers(t, 0, last)
+		})
+	}
+}
+
+// TestFutureLeft: who leaves while it waits leaves nothing behind, and a stop
+// doesn't wait.
+func TestFutureLeft(t *testing.T) {
+	r := newRecorder()
+	n := start(t, keeping(1000), r)
+	to := <-r.to
+	to.Deliver(message("room", 0))
+	var all []*listener
+	for i := range 3 {
+		all = append(all, approach(t, n, since("room", idOf(9+5*i)), smallWindow))
+	}
+	awaitStats(t, n, "they wait", func(st gateway.Stats) bool { return st.Awaited == 3 })
+	if err := all[0].conn.(*net.TCPConn).SetLinger(0); err != nil { // a FIN would not be seen: it isn't read from
+		t.Fatal(err)
+	}
+	_ = all[0].conn.Close()
+	awaitStats(t, n, "one has left", func(st gateway.Stats) bool { return st.Connections == 2 })
+	for i := range 15 {
+		to.Deliver(message("room", i))
+	}
+	if all[1].expectOpen(t) {
+		t.Error("Warren-Gap")
+	}
+	n.stop()
+	if _, err := all[2].in.ReadByte(); err == nil {
+		t.Error("an answer from a node that stops")
+	}
+	if st := n.Stats(); st.Connections != 0 || st.Inbound != 0 {
+		t.Errorf("left behind: %+v", st)
+	}
+}
+
+// TestUnknownAtOnce: without ids of the exchange's nobody waits for one.
+func TestUnknownAtOnce(t *testing.T) {
+	r := newRecorder()
+	n := start(t, keeping(1000), r)
+	to := <-r.to
+	for i := range 10 {
+		m := message("room", i)
+		m.ID = gateway.ID{}
+		to.Deliver(m)
+	}
+	l, gap := resume(t, n, since("room", idOf(500)), smallWindow)
+	if st := n.Stats(); !gap || st.Awaited != 0 {
+		t.Errorf("Warren-Gap %v, waited %d times", gap, st.Awaited)
+	}
+	l.expectNumbers(t, 0, 9)
+}

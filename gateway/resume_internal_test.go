@@ -1,0 +1,367 @@
+package gateway
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"warren/gateway/frame"
+
+	"github.com/gobwas/ws"
+)
+
+// stage is a shard that no loop runs, with clients over local sockets.
+type stage struct {
+	g       *Gateway
+	s       *shard
+	clients []*actor
+}
+
+// actor is a client on a stage.
+type actor struct {
+	peer int // the other end of its socket
+	c    *client
+	got  []byte
+}
+
+func newStage(t testing.TB, o Options) *stage {
+	t.Helper()
+	g := keeper(t, o)
+	g.maxClients = 1000
+	s, err := newShard(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.shards = []*shard{s}
+	st := &stage{g: g, s: s}
+	t.Cleanup(func() {
+		for _, a := range st.clients {
+			_ = unix.Close(a.peer)
+			if a.c.state != gone {
+				_ = unix.Close(a.c.sock())
+			}
+		}
+		if err := s.poller.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return st
+}
+
+// ask connects a client and sends its request, which the shard doesn't see yet.
+func (st *stage) ask(t testing.TB, path string) *actor {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range fds {
+		if err := unix.SetNonblock(fd, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	st.g.conns.Add(1)
+	st.s.conns.Add(1)
+	st.s.adopt(fds[0])
+	a := &actor{peer: fds[1]}
+	for _, slot := range st.s.slots {
+		if slot.c != nil && slot.c.sock() == fds[0] {
+			a.c = slot.c
+		}
+	}
+	st.clients = append(st.clients, a)
+	a.send(t, "GET "+path+inputHead[len("GET /ws/room"):])
+	return a
+}
+
+func (a *actor) send(t testing.TB, b string) {
+	t.Helper()
+	if n, err := unix.Write(a.peer, []byte(b)); err != nil || n != len(b) {
+		t.Fatalf("sent %d bytes, %v", n, err)
+	}
+}
+
+// take reads what there is, and returns how much it was.
+func (a *actor) take(t testing.TB) (n int) {
+	t.Helper()
+	for buf := make([]byte, 64<<10); ; {
+		got, err := unix.Read(a.peer, buf)
+		if err == unix.EAGAIN || got == 0 {
+			return n
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.got = append(a.got, buf[:got]...)
+		n += got
+	}
+}
+
+// events is a round of the loop without deliveries; sweep is the rest of it.
+func (st *stage) events(t testing.TB) {
+	t.Helper()
+	if err := st.s.poll(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (st *stage) sweep() {
+	st.s.readMail()
+	st.s.sweep(sweepWrites)
+}
+
+// payloads takes apart what a client got behind its 101.
+func (a *actor) payloads(t testing.TB) (all []string) {
+	t.Helper()
+	a.take(t)
+	_, b, found := bytes.Cut(a.got, []byte("\r\n\r\n"))
+	if !found {
+		t.Fatalf("no answer: %.100q", a.got)
+	}
+	for len(b) > 0 {
+		h, n, err := frame.Decode(b)
+		if err != nil || n == 0 || len(b) < n+int(h.Length) {
+			t.Fatalf("no frame: %.20q, %v", b, err)
+		}
+		all = append(all, string(b[n:n+int(h.Length)]))
+		b = b[n+int(h.Length):]
+	}
+	return all
+}
+
+func (st *stage) deliver(numbers ...int) {
+	for _, i := range numbers {
+		st.g.Deliver(Message{Channel: "room", Payload: fmt.Append(nil, i), ID: ID{uint64(i), 1}})
+	}
+}
+
+// Those who resume share what a round may give them, each has its turn, and
+// while there are live deliveries they get less.
+func TestCatchUpIsBounded(t *testing.T) {
+	const messages, size, clients = 500, 4 << 10, 40
+	for _, busy := range []bool{false, true} {
+		st := newStage(t, Options{History: HistoryOptions{Messages: messages}})
+		for i := range messages {
+			st.g.Deliver(Message{Channel: "room", Payload: bytes.Repeat([]byte{byte(i)}, size)})
+		}
+		other, _ := st.g.attach([]byte("other"), st.s, start{})
+		for range clients {
+			st.ask(t, "/ws/room?history=500")
+		}
+		const whole = messages * (size + 4)
+		most := catchUpBytes
+		if busy {
+			most = catchUpBusy
+		}
+		rounds := 0
+		for done := 0; done < clients; rounds++ {
+			if busy {
+				st.s.work.push(other)
+			}
+			st.events(t)
+			if busy {
+				st.s.work.pop()
+			}
+			sum := 0
+			done = 0
+			for _, a := range st.clients {
+				sum += a.take(t)
+				if len(a.got) > whole {
+					done++
+				} else if rounds == 10*clients*whole/most {
+					t.Fatalf("busy %v: after %d rounds a client has %d of %d bytes", busy, rounds, len(a.got), whole)
+				}
+			}
+			if over := sum - most - st.g.chunk - clients*200; over > 0 {
+				t.Fatalf("busy %v: %d bytes in a round, %d too many", busy, sum, over)
+			}
+			if rounds == 2*clients*st.g.chunk/most+4 {
+				for i, a := range st.clients {
+					if len(a.got) < st.g.chunk {
+						t.Fatalf("busy %v: after %d rounds client %d has %d bytes", busy, rounds, i, len(a.got))
+					}
+				}
+			}
+		}
+		st.events(t) // they find that they have all
+		for _, a := range st.clients {
+			if a.c.out != nil || a.c.late {
+				t.Fatal("a client that has all is still late")
+			}
+			for i, p := range a.payloads(t) {
+				if len(p) != size || p[0] != byte(i) {
+					t.Fatalf("message %d is %d bytes of %d", i, len(p), p[0])
+				}
+			}
+		}
+	}
+}
+
+// A client may know more than members were written yet. It gets none of it
+// again, and nothing of what follows early.
+func TestAheadOfMembers(t *testing.T) {
+	const ping, pong = "\x89\x81\x00\x00\x00\x00?", "?"
+	for _, c := range []struct {
+		name string
+		do   func(st *stage, a *actor) // while it is ahead
+		want []string
+	}{
+		{"waits", func(*stage, *actor) {}, []string{"4", "5"}},
+		{"pings", func(st *stage, a *actor) {
+			a.send(t, ping)
+			st.events(t)
+			if got := a.payloads(t); !slices.Equal(got, []string{pong}) {
+				t.Errorf("its ping is answered by %q", got)
+			}
+		}, []string{pong, "4", "5"}},
+		{"closes", func(st *stage, a *actor) {
+			a.send(t, "\x88\x80\x00\x00\x00\x00")
+			st.events(t)
+		}, []string{""}},
+		{"stops", func(st *stage, a *actor) {
+			st.s.shut(a.c, ws.StatusGoingAway, "", writeLog)
+		}, []string{"\x03\xe9"}},
+		{"leaves", func(st *stage, a *actor) { st.s.drop(a.c, endReset) }, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			st := newStage(t, Options{History: HistoryOptions{Messages: 100}})
+			first := st.ask(t, "/ws/room")
+			st.events(t)
+			st.deliver(1, 2, 3)
+			ahead := st.ask(t, "/ws/room?since="+ID{3, 1}.String())
+			behind := st.ask(t, "/ws/room?since="+ID{1, 1}.String())
+			st.events(t)
+			if !ahead.c.out.parked || ahead.c.watching&2 != 0 || ahead.c.audience.parked != 2 {
+				t.Fatalf("it is not parked: %+v, watched for %b", ahead.c.out, ahead.c.watching)
+			}
+			st.events(t) // nothing comes of it
+			c.do(st, ahead)
+			st.deliver(4)
+			st.events(t)
+			st.sweep()
+			st.events(t)
+			st.deliver(5)
+			st.sweep()
+			st.events(t)
+			if got := first.payloads(t); !slices.Equal(got, []string{"1", "2", "3", "4", "5"}) {
+				t.Errorf("the first got %q", got)
+			}
+			if got := behind.payloads(t); !slices.Equal(got, []string{"2", "3", "4", "5"}) {
+				t.Errorf("who was behind got %q", got)
+			}
+			if got := ahead.payloads(t); !slices.Equal(got, c.want) {
+				t.Errorf("who was ahead got %q, want %q", got, c.want)
+			}
+			if a := first.c.audience; a.parked != 0 || len(a.late) != 0 {
+				t.Errorf("%d are parked, %d late", a.parked, len(a.late))
+			}
+		})
+	}
+}
+
+// A client that resumes counts against the source only for what it falls back.
+func TestAllowance(t *testing.T) {
+	const lag = 1 << 20
+	st := newStage(t, Options{
+		Clients: ClientOptions{MaxLag: 256 << 10},
+		History: HistoryOptions{Messages: 1 << 20},
+	})
+	fill := func(bytes int) {
+		for range bytes / (8 << 10) {
+			st.g.Deliver(Message{Channel: "room", Payload: make([]byte, 8<<10-4)})
+		}
+	}
+	fill(lag)
+	a := st.ask(t, "/ws/room?history=1000")
+	st.events(t)
+	st.sweep()
+	d := a.c.out
+	wants := func(what string, lateBy, allowed int64, is standing) {
+		t.Helper()
+		st.s.checkLags(a.c.audience)
+		if d.lag != lateBy || d.allowance != allowed || d.stands != is {
+			t.Errorf("%s: lags by %d of %d allowed, stands %+v, want %d, %d, %+v", what, d.lag, d.allowance, d.stands, lateBy, allowed, is)
+		}
+	}
+	before := d.lag
+	if before < lag/2 {
+		t.Fatalf("its socket has taken all but %d bytes", before)
+	}
+	wants("at first", before, before, standing{})
+	fill(32 << 10)
+	wants("a little more", before+32<<10, before, standing{})
+	fill(64 << 10)
+	wants("pressed", before+96<<10, before, standing{late: true, pressed: true})
+	fill(64 << 10)
+	wants("over", before+160<<10, before, standing{late: true, pressed: true, over: true})
+	if n := a.take(t); n == 0 {
+		t.Fatal("it got nothing")
+	}
+	for d.lag >= before {
+		st.events(t)
+		a.take(t)
+	}
+	now := d.lag
+	wants("closer", now, now, standing{})
+	fill(264 << 10)
+	st.s.checkLags(a.c.audience)
+	if a.c.state != closing || st.g.count.evicted.Load() != 1 {
+		t.Errorf("%d bytes further back than it was it is not slow", d.lag-now)
+	}
+}
+
+// Of a gap that a shard hears of late, it closes those who were there before.
+func TestCloseBeforeGap(t *testing.T) {
+	st := newStage(t, Options{Clients: ClientOptions{OnGap: GapClose}})
+	before := st.ask(t, "/ws/room")
+	st.events(t)
+	st.deliver(1)
+	st.g.Gap(Gap{Reason: "test"})
+	st.deliver(2)
+	after := st.ask(t, "/ws/room")
+	st.events(t)
+	st.sweep()
+	st.events(t)
+	if got := before.payloads(t); !slices.Equal(got, []string{"1", "\x03\xf4messages were lost"}) {
+		t.Errorf("who was there got %q", got)
+	}
+	if got := after.payloads(t); slices.Contains(got, "\x03\xf4messages were lost") || after.c.state != open {
+		t.Errorf("who came after got %q", got)
+	}
+}
+
+// For memory.logs those go who keep something alive: not who lags within what is
+// kept anyway.
+func TestShedSparesHistory(t *testing.T) {
+	const size = 32 << 10
+	st := newStage(t, Options{Clients: ClientOptions{MaxLag: 64 << 20}, History: HistoryOptions{Messages: 100}})
+	alone, within := st.ask(t, "/ws/room"), st.ask(t, "/ws/other")
+	st.events(t)
+	for range 30 {
+		for _, name := range []string{"room", "other"} {
+			st.g.Deliver(Message{Channel: name, Payload: make([]byte, size)})
+		}
+	}
+	for range 4 {
+		st.sweep()
+		st.events(t)
+	}
+	if alone.c.out == nil || within.c.out == nil {
+		t.Fatal("their sockets have taken all")
+	}
+	for ch := st.g.channels["room"]; ch.log.Segments() > 0; {
+		st.g.histories.drop(ch)
+	}
+	st.s.visitLate()
+	if d := alone.c.out; d.beyond < d.lag || within.c.out.beyond != 0 || st.s.retained.Load() != d.beyond {
+		t.Errorf("beyond histories are kept alive: %d for a lag of %d, %d within, %d in all",
+			d.beyond, d.lag, within.c.out.beyond, st.s.retained.Load())
+	}
+	st.s.shed(1 << 40)
+	if alone.c.state != closing || within.c.state != open || st.g.count.shed.Load() != 1 {
+		t.Errorf("states %d and %d, %d shed", alone.c.state, within.c.state, st.g.count.shed.Load())
+	}
+}
