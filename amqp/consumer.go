@@ -25,8 +25,7 @@ type consumer struct {
 	reported uint64        // lost messages already logged
 	strays   uint64        // of duplicates.strays, already announced
 	paused   time.Duration // of holds, already logged
-	oversize uint64
-	warned   bool // of messages sent straight to the queue
+	warned   bool          // of messages sent straight to the queue
 }
 
 func newConsumer(x *Exchange, to gateway.Receiver) *consumer {
@@ -145,9 +144,5 @@ func (c *consumer) reportLosses() {
 	if s.HoldTime-c.paused > time.Second {
 		log.Info("deliveries paused for clients to catch up", "paused", (s.HoldTime - c.paused).Round(time.Millisecond))
 		c.paused = s.HoldTime
-	}
-	if s.Oversize > c.oversize {
-		log.Warn("messages over the size limit were dropped", "count", s.Oversize-c.oversize, "limit", c.x.opts.MaxDeliverSize)
-		c.oversize = s.Oversize
 	}
 }

@@ -30,12 +30,8 @@ func (f *feed) deliver(d *amqp091.Delivery, id gateway.ID) {
 		return
 	}
 	n.received.Add(1)
-	switch {
-	case !f.isNew(d):
+	if !f.isNew(d) {
 		n.duplicates.Add(1)
-		return
-	case f.x.opts.MaxDeliverSize > 0 && len(d.Body) > f.x.opts.MaxDeliverSize:
-		n.oversize.Add(1)
 		return
 	}
 	n.delivered.Add(1)

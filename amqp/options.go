@@ -32,10 +32,6 @@ type Options struct {
 	Prefetch      int   // deliveries that RabbitMQ sends ahead of acks; 1000
 	MaxQueueBytes int64 // of the node's queue, the oldest are dropped beyond; 256 MiB
 
-	// MaxDeliverSize is the largest message delivered; a larger one is
-	// counted and dropped. No limit.
-	MaxDeliverSize int
-
 	WindowMessages int // waiting and unconfirmed, then Publish says ErrBusy; 4096
 	WindowBytes    int // the same in bytes; 16 MiB
 
@@ -123,9 +119,9 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("exchange name %q: %d bytes, must be at most %d", o.Exchange, len(o.Exchange), maxRoutingKey)
 	case o.Prefetch < 0 || o.Prefetch > maxPrefetch:
 		return o, fmt.Errorf("prefetch %d: must be 1 to %d", o.Prefetch, maxPrefetch)
-	case o.MaxQueueBytes < 0 || o.MaxDeliverSize < 0 || o.WindowMessages < 0 || o.WindowBytes < 0:
-		return o, fmt.Errorf("negative size: queue %d, deliver %d, window %d messages and %d bytes",
-			o.MaxQueueBytes, o.MaxDeliverSize, o.WindowMessages, o.WindowBytes)
+	case o.MaxQueueBytes < 0 || o.WindowMessages < 0 || o.WindowBytes < 0:
+		return o, fmt.Errorf("negative size: queue %d, window %d messages and %d bytes",
+			o.MaxQueueBytes, o.WindowMessages, o.WindowBytes)
 	case o.Delivery != DeliverQueue && o.Delivery != DeliverStream:
 		return o, fmt.Errorf("delivery %d: must be DeliverQueue or DeliverStream", o.Delivery)
 	case len(o.Stream.Name) > maxRoutingKey:

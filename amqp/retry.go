@@ -23,7 +23,7 @@ const stableAfter = 5 * time.Second
 type retry struct {
 	slow   time.Duration
 	bo     *backoff.ExponentialBackOff
-	logins int // refused or cut off in a row
+	logins int             // refused or cut off in a row
 	logged map[string]bool // by endpoint and text, since the last link
 }
 

@@ -23,7 +23,8 @@ func (g *Gateway) future(name []byte, id ID) bool {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.ids.global || id.Offset <= g.ids.last {
+	// Who awaits an exchange awaits one whose ids are the same on all nodes.
+	if !g.ids.global && !g.o.AwaitExchange || id.Offset <= g.ids.last {
 		return false
 	}
 	// Offsets may have begun anew: then it can be a known one.
@@ -68,6 +69,11 @@ func (s *shard) visitWaiting() {
 			continue
 		}
 		delete(s.waiting, c)
+		if last < w.offset && s.g.ex.Status() != nil {
+			// It would be called unknown, and is only not here yet.
+			s.refuse(c, request.ErrBehind)
+			continue
+		}
 		s.watch(c, poll.Read)
 		s.request(c, c.in.head, request.End(c.in.head, 0), true)
 	}

@@ -1,7 +1,9 @@
 package gateway_test
 
 import (
+	"errors"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -134,4 +136,25 @@ func TestUnknownAtOnce(t *testing.T) {
 		t.Errorf("Warren-Gap %v, waited %d times", gap, st.Awaited)
 	}
 	l.expectNumbers(t, 0, 9)
+}
+
+// A node that has no link can't know whether the id is one: it doesn't call it
+// unknown.
+func TestFutureUnlinked(t *testing.T) {
+	r := newRecorder()
+	n := start(t, keeping(1000), r)
+	to := <-r.to
+	to.Deliver(message("room", 0))
+	r.mu.Lock()
+	r.status = errors.New("no link")
+	r.mu.Unlock()
+	l := approach(t, n, since("room", idOf(5)), smallWindow)
+	answer, err := http.ReadResponse(l.in, nil)
+	if err != nil || answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") == "" {
+		t.Errorf("answered %v, %v", answer, err)
+	}
+	known := approach(t, n, since("room", idOf(0)), smallWindow)
+	if known.expectOpen(t) {
+		t.Error("Warren-Gap for a known id")
+	}
 }

@@ -19,6 +19,7 @@ type channel struct {
 	// gapAt is the end of the log when messages were last missing behind it;
 	// -1: never. Any goroutine.
 	gapAt atomic.Int64
+	gap   atomic.Uint32 // Gateway.gaps with it
 
 	// Guarded by Gateway.mu.
 	log       *framelog.Log // its End and Beyond are for any goroutine
@@ -38,7 +39,7 @@ func (g *Gateway) Deliver(m Message) {
 	g.ids.take(&m)
 	if len(m.Payload) > g.o.WebSocket.MaxDeliverSize {
 		g.mu.Unlock()
-		g.count.oversize.Add(1)
+		g.tooLarge(m)
 		return
 	}
 	var mark framelog.Mark

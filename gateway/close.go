@@ -229,11 +229,12 @@ func (s *shard) stop() {
 	}
 }
 
-// closeBefore closes clients that were there before the latest of so many gaps,
-// each with what its log had for it until then.
-func (s *shard) closeBefore(gaps uint32) {
+// closeForGap closes clients that were there before messages of their channel
+// were lost, each with what its log had for it until then.
+func (s *shard) closeForGap() {
 	for i := range s.slots {
-		if c := s.slots[i].c; c != nil && c.state == open && int32(c.gaps-gaps) < 0 {
+		c := s.slots[i].c
+		if c != nil && c.state == open && int32(c.gaps-c.audience.channel.gap.Load()) < 0 {
 			s.shut(c, statusServiceRestart, "messages were lost", writeGap)
 		}
 	}

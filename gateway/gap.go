@@ -24,14 +24,40 @@ func (g *Gateway) Gap(gap Gap) {
 	g.log.Warn("gap: messages are lost to this node's clients", attrs...)
 	g.mu.Lock()
 	g.gaps++
-	note := note{kind: noteGap, gaps: g.gaps}
 	for _, ch := range g.channels {
-		ch.gapAt.Store(ch.log.End())
+		ch.missedLocked(g.gaps)
 	}
 	g.mu.Unlock()
-	if g.o.Clients.OnGap == GapClose {
-		for _, s := range g.shards {
-			s.post(note)
+	g.closeForGap()
+}
+
+// tooLarge is a gap in m's channel and in root: it isn't delivered.
+func (g *Gateway) tooLarge(m Message) {
+	g.count.oversize.Add(1)
+	g.mu.Lock()
+	g.gaps++
+	for _, name := range []string{m.Channel, ""} {
+		if ch := g.channels[name]; ch != nil {
+			ch.missedLocked(g.gaps)
 		}
+	}
+	g.mu.Unlock()
+	g.closeForGap()
+}
+
+// missedLocked notes that messages are missing behind the end of the log.
+func (ch *channel) missedLocked(gap uint32) {
+	ch.gapAt.Store(ch.log.End())
+	ch.gap.Store(gap)
+}
+
+// closeForGap makes the shards close who was there before a channel's gap.
+func (g *Gateway) closeForGap() {
+	if g.o.Clients.OnGap != GapClose {
+		return
+	}
+	for _, s := range g.shards {
+		s.gap.Store(true)
+		s.wake()
 	}
 }

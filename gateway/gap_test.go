@@ -116,3 +116,45 @@ func TestAwaitExchange(t *testing.T) {
 	set(errors.New("gone again"))
 	openRaw(t, n, "/ws/room")
 }
+
+// A message that is too large is a gap in its channel and in root, and
+// nowhere else.
+func TestGapOfLargeMessage(t *testing.T) {
+	o := keeping(1000)
+	o.Clients.OnGap = gateway.GapClose
+	o.WebSocket.MaxDeliverSize = 1000
+	r := newRecorder()
+	n := start(t, o, r)
+	to := <-r.to
+	room, root, hall := listen(t, n, "/ws/room", smallWindow), listen(t, n, "/ws", smallWindow), listen(t, n, "/ws/hall", smallWindow)
+	to.Deliver(message("hall", 0))
+	to.Deliver(message("room", 1))
+	to.Deliver(gateway.Message{Channel: "room", Payload: make([]byte, 1001), ID: idOf(2)})
+	to.Deliver(message("hall", 3))
+	root.expectNumbers(t, 0, 1)
+	room.expectNumbers(t, 1, 1)
+	for name, l := range map[string]*listener{"room": room, "root": root} {
+		for {
+			_, err := l.next() // root may have heard the last one
+			if err == nil {
+				continue
+			}
+			if !errors.Is(err, closedError{1012, "messages were lost"}) {
+				t.Errorf("%s: %v", name, err)
+			}
+			break
+		}
+	}
+	hall.expectNumbers(t, 0, 0)
+	hall.expectNumbers(t, 3, 3)
+	for path, want := range map[string]bool{
+		since("room", idOf(1)): true, since("hall", idOf(0)): false, "/ws?since=" + idOf(1).String(): true, "/ws?since=" + idOf(3).String(): false,
+	} {
+		if gap := approach(t, n, path, smallWindow).expectOpen(t); gap != want {
+			t.Errorf("%s: Warren-Gap %v", path, gap)
+		}
+	}
+	if st := n.Stats(); st.Oversize != 1 || st.Closed[1012] != 2 {
+		t.Errorf("counted: %+v", st)
+	}
+}

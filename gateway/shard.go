@@ -37,6 +37,7 @@ type shard struct {
 	// Any goroutine.
 	sleeping atomic.Bool  // in the poller, or about to be: wake it
 	room     atomic.Bool  // the exchange has room again
+	gap      atomic.Bool  // messages were lost: close who was there before
 	conns    atomic.Int64 // connections, and those on their way here
 	retained atomic.Int64 // bytes of logs that laggards keep alive
 
@@ -81,8 +82,7 @@ type slot struct {
 // note asks a shard for something.
 type note struct {
 	kind noteKind
-	fd   int    // noteAdopt
-	gaps uint32 // noteGap: Gateway.gaps with it
+	fd   int // noteAdopt
 }
 
 type noteKind uint8
@@ -90,7 +90,6 @@ type noteKind uint8
 const (
 	noteAdopt noteKind = iota // own this new connection
 	noteStop                  // close every client, take no more
-	noteGap                   // close clients that were there before a gap
 	noteExit                  // end
 )
 
@@ -231,7 +230,7 @@ func (s *shard) wake() {
 func (s *shard) hasMail() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.mail) > 0 || len(s.dirty) > 0 || s.room.Load()
+	return len(s.mail) > 0 || len(s.dirty) > 0 || s.room.Load() || s.gap.Load()
 }
 
 // readMail takes in what others left.
@@ -250,11 +249,12 @@ func (s *shard) readMail() {
 			s.adopt(n.fd)
 		case noteStop:
 			s.stop()
-		case noteGap:
-			s.closeBefore(n.gaps)
 		case noteExit:
 			s.done = true
 		}
+	}
+	if s.gap.Swap(false) {
+		s.closeForGap()
 	}
 }
 

@@ -30,7 +30,7 @@ func (g *Gateway) watch(ctx context.Context) {
 			{"lagging clients closed: memory.logs is used up", was.Shed, is.Shed},
 			{"parts of histories dropped early: memory.logs is used up", was.Trimmed, is.Trimmed},
 			{"memory.inbound was used up", was.InboundFull, is.InboundFull},
-			{"messages dropped: over websocket.max_deliver_size", was.Oversize, is.Oversize},
+			{"gap: messages over websocket.max_deliver_size were not delivered", was.Oversize, is.Oversize},
 			{"accepting paused: out of descriptors or memory", was.AcceptPauses, is.AcceptPauses},
 			{"connections refused: the node is full, or stopping, or has not reached its exchange", was.Refused[503], is.Refused[503]},
 			{"source held back: most clients could not keep up", was.Holds, is.Holds},

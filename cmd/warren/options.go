@@ -83,7 +83,6 @@ func amqpOptions(l *config.Loaded, logger *slog.Logger) amqp.Options {
 		ForeignAge:     l.AMQP.Duplicates.Age,
 		Prefetch:       l.AMQP.Prefetch,
 		MaxQueueBytes:  int64(l.AMQP.QueueBytes),
-		MaxDeliverSize: int(l.DeliverSize()),
 		WindowMessages: l.AMQP.Window.Messages,
 		WindowBytes:    int(l.AMQP.Window.Bytes),
 		ConfirmTimeout: l.AMQP.ConfirmTimeout,

@@ -90,7 +90,7 @@ func TestOptions(t *testing.T) {
 			Name: "s", MaxBytes: 24 << 20, MaxAge: 25 * time.Minute, Replicas: 26, Replay: 23 * time.Second,
 		},
 		ForeignIDs: 27, ForeignAge: 28 * time.Second,
-		Prefetch: 29, WindowMessages: 30, WindowBytes: 31 << 10, MaxQueueBytes: 32 << 20, MaxDeliverSize: 12 << 10,
+		Prefetch: 29, WindowMessages: 30, WindowBytes: 31 << 10, MaxQueueBytes: 32 << 20,
 		ConfirmTimeout: 33 * time.Second, Heartbeat: 34 * time.Second,
 		ReconnectMin: 35 * time.Second, ReconnectMax: 36 * time.Second,
 		TLS: amqp.TLS{ServerName: "b.example"},

@@ -36,6 +36,8 @@ var (
 	ErrFull = refuse(503, "this node has all the clients it may have: come back later", retryAfter)
 	// ErrNotLinked: the node takes no clients yet.
 	ErrNotLinked = refuse(503, "this node has not reached its exchange yet: come back later", retryAfter)
+	// ErrBehind: the client knows what the node can't read at present.
+	ErrBehind = refuse(503, "this node has not read as far as that id yet, and is not linked to its exchange: come back later", retryAfter)
 	// ErrStopping: the node takes no new clients.
 	ErrStopping = refuse(503, "this node is stopping: come back later", retryAfter)
 )
