@@ -5,14 +5,10 @@ import (
 	"warren/gateway/request"
 )
 
-const (
-	// catchUpBytes bounds what those who resume are written in a round of the
-	// event loop, all together: what others wait for behind them.
-	catchUpBytes = 1 << 20
-
-	// catchUpBusy is the same while there are live deliveries under way.
-	catchUpBusy = 256 << 10
-)
+// catchUpBytes bounds what those who resume are written, all together, in a
+// millisecond of a shard: a fraction of what it could, so that others get their
+// messages, and the processor, in between.
+const catchUpBytes = 128 << 10
 
 // start is where a client asks to begin; the zero start is with what comes next.
 type start struct {
@@ -102,6 +98,34 @@ func (s *shard) unpark(a *audience) {
 	front := a.front()
 	for i := len(a.late) - 1; i >= 0 && a.parked > 0; i-- { // from the end: the client may leave
 		if c := a.late[i]; c.out.parked && c.out.cursor.Pos() <= front.Pos() {
+			s.flush(c)
+		}
+	}
+}
+
+// starve makes a resuming client wait for its turn.
+func (s *shard) starve(c *client) {
+	if !c.out.starved {
+		c.out.starved = true
+		s.turns = append(s.turns, c)
+	}
+}
+
+// catchUpSome gives those who wait for it their turn, first in, first out.
+func (s *shard) catchUpSome() {
+	if s.catchUpAt != s.now {
+		// As much as others get, if they get more: else who resumes beside a
+		// fast source would fall ever further back.
+		s.catchUpAt, s.catchUp, s.swept = s.now, max(catchUpBytes, s.swept), 0
+	}
+	for s.catchUp > 0 && len(s.turns) > 0 {
+		c := s.turns[0]
+		s.turns[0] = nil
+		if s.turns = s.turns[1:]; len(s.turns) == 0 {
+			s.turns = nil
+		}
+		if c.state != gone && c.out != nil && c.out.starved {
+			c.out.starved = false
 			s.flush(c)
 		}
 	}

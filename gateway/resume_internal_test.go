@@ -138,63 +138,53 @@ func (st *stage) deliver(numbers ...int) {
 	}
 }
 
-// Those who resume share what a round may give them, each has its turn, and
-// while there are live deliveries they get less.
+// Those who resume share what a millisecond may give them, and each has its
+// turn.
 func TestCatchUpIsBounded(t *testing.T) {
 	const messages, size, clients = 500, 4 << 10, 40
-	for _, busy := range []bool{false, true} {
-		st := newStage(t, Options{History: HistoryOptions{Messages: messages}})
-		for i := range messages {
-			st.g.Deliver(Message{Channel: "room", Payload: bytes.Repeat([]byte{byte(i)}, size)})
-		}
-		other, _ := st.g.attach([]byte("other"), st.s, start{})
-		for range clients {
-			st.ask(t, "/ws/room?history=500")
-		}
-		const whole = messages * (size + 4)
-		most := catchUpBytes
-		if busy {
-			most = catchUpBusy
-		}
-		rounds := 0
-		for done := 0; done < clients; rounds++ {
-			if busy {
-				st.s.work.push(other)
-			}
-			st.events(t)
-			if busy {
-				st.s.work.pop()
-			}
-			sum := 0
-			done = 0
-			for _, a := range st.clients {
-				sum += a.take(t)
-				if len(a.got) > whole {
-					done++
-				} else if rounds == 10*clients*whole/most {
-					t.Fatalf("busy %v: after %d rounds a client has %d of %d bytes", busy, rounds, len(a.got), whole)
-				}
-			}
-			if over := sum - most - st.g.chunk - clients*200; over > 0 {
-				t.Fatalf("busy %v: %d bytes in a round, %d too many", busy, sum, over)
-			}
-			if rounds == 2*clients*st.g.chunk/most+4 {
-				for i, a := range st.clients {
-					if len(a.got) < st.g.chunk {
-						t.Fatalf("busy %v: after %d rounds client %d has %d bytes", busy, rounds, i, len(a.got))
-					}
-				}
-			}
-		}
-		st.events(t) // they find that they have all
+	st := newStage(t, Options{History: HistoryOptions{Messages: messages}})
+	for i := range messages {
+		st.g.Deliver(Message{Channel: "room", Payload: bytes.Repeat([]byte{byte(i)}, size)})
+	}
+	for range clients {
+		st.ask(t, "/ws/room?history=500")
+	}
+	const whole = messages * (size + 4)
+	rounds := 0
+	for done := 0; done < clients; rounds++ {
+		st.s.now = uint32(rounds)
+		st.events(t)
+		st.s.now = uint32(rounds)
+		st.s.catchUpSome()
+		sum := 0
+		done = 0
 		for _, a := range st.clients {
-			if a.c.out != nil || a.c.late {
-				t.Fatal("a client that has all is still late")
+			sum += a.take(t)
+			if len(a.got) > whole {
+				done++
+			} else if rounds == 10*clients*whole/catchUpBytes {
+				t.Fatalf("after %d rounds a client has %d of %d bytes", rounds, len(a.got), whole)
 			}
-			for i, p := range a.payloads(t) {
-				if len(p) != size || p[0] != byte(i) {
-					t.Fatalf("message %d is %d bytes of %d", i, len(p), p[0])
+		}
+		if over := sum - catchUpBytes - st.g.chunk - clients*200; over > 0 {
+			t.Fatalf("%d bytes in a round, %d too many", sum, over)
+		}
+		if rounds == 2*clients*st.g.chunk/catchUpBytes+4 {
+			for i, a := range st.clients {
+				if len(a.got) < st.g.chunk {
+					t.Fatalf("after %d rounds client %d has %d bytes", rounds, i, len(a.got))
 				}
+			}
+		}
+	}
+	st.events(t) // they find that they have all
+	for _, a := range st.clients {
+		if a.c.out != nil || a.c.late {
+			t.Fatal("a client that has all is still late")
+		}
+		for i, p := range a.payloads(t) {
+			if len(p) != size || p[0] != byte(i) {
+				t.Fatalf("message %d is %d bytes of %d", i, len(p), p[0])
 			}
 		}
 	}

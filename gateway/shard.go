@@ -58,11 +58,13 @@ type shard struct {
 	partials   []*client              // with inbound
 	waiting    map[*client]waiter     // handshakes that wait for a message
 	holds      []*hold                // first in, first out
+	turns      []*client              // who resume and wait for their turn, the same
+	catchUp    int                    // bytes that they may still be written
+	catchUpAt  uint32                 // in this millisecond
+	swept      int                    // bytes that members were written since
 	nextTick   uint32
 	tickSlot   int  // the next to visit
 	tickAud    int  // the next to visit
-	turn       int  // of events: where the next round begins
-	catchUp    int  // bytes that those who resume may still be written in this round
 	accepting  bool // the listener is in the poller
 	stopping   bool
 	done       bool
@@ -120,6 +122,7 @@ func (s *shard) run() error {
 			s.publishHeld()
 		}
 		s.sweep(sweepWrites)
+		s.catchUpSome()
 		if int32(s.now-s.nextTick) >= 0 {
 			s.tick()
 			s.nextTick = s.now + uint32(tickEvery.Milliseconds())
@@ -147,21 +150,8 @@ func (s *shard) poll() error {
 	if err != nil {
 		return fmt.Errorf("shard: %w", err)
 	}
-	s.catchUp = catchUpBytes
-	if !s.work.empty() {
-		s.catchUp = catchUpBusy
-	}
-	// What those who resume may be written is soon used up: the next round
-	// begins where it was.
-	first := s.turn
-	s.turn = 0
-	for i := range s.events {
-		i = (first + i) % len(s.events)
-		left := s.catchUp
-		s.handle(s.events[i])
-		if left > 0 && s.catchUp <= 0 {
-			s.turn = i + 1
-		}
+	for _, e := range s.events {
+		s.handle(e)
 	}
 	return nil
 }
@@ -171,6 +161,8 @@ func (s *shard) patience() int {
 	switch {
 	case !s.work.empty():
 		return 0
+	case len(s.turns) > 0:
+		return 1
 	case s.conns.Load() == 0 && s.retained.Load() == 0 && (s.accepting || s.stopping):
 		return -1 // nothing that a tick would see to
 	}
@@ -292,7 +284,7 @@ func (s *shard) rewatch(c *client) {
 	if !c.ended && (c.hold == nil || !c.hold.full() && s.g.inbound.Load() < s.g.o.Memory.Inbound/2) {
 		in |= poll.Read
 	}
-	if c.out != nil && !c.out.parked {
+	if c.out != nil && !c.out.parked && !c.out.starved {
 		in |= poll.Write
 	}
 	s.watch(c, in)

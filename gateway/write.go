@@ -55,6 +55,7 @@ func (s *shard) sweepOne(a *audience, writes int) (left int) {
 		s.fallBehind(c, max(n, 0))
 		s.rewatch(c)
 	}
+	s.swept += len(a.chunk) * len(a.members)
 	a.cursor.Advance(len(a.chunk))
 	a.chunk, a.swept = nil, 0
 	s.offered(a)
@@ -112,7 +113,7 @@ func (s *shard) send(c *client, b []byte) {
 func (s *shard) pong(c *client, body []byte) {
 	if c.out != nil {
 		c.out.pong = frame.Append(c.out.pong[:0], ws.OpPong, body)
-		if c.out.parked {
+		if c.out.parked || c.out.starved {
 			s.flush(c)
 		}
 		return
@@ -137,8 +138,8 @@ func (s *shard) flush(c *client) {
 			s.settled(c)
 			return
 		}
-		d.starved = fromLog && d.resuming && s.catchUp <= 0
-		if d.starved {
+		if fromLog && d.resuming && s.catchUp <= 0 {
+			s.starve(c)
 			break
 		}
 		n, err := unix.Write(c.sock(), b)
