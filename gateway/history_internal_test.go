@@ -268,7 +268,8 @@ func TestOwnIDs(t *testing.T) {
 			t.Fatalf("%d has no id", offset)
 		}
 		at := one.placeLocked(one.channels["room"], start{past: true, back: -1, since: id})
-		if at.missed || at.cursor.Pos() != int64((i+1)*frame.Size(1)) {
+		// Those before the one that was too large lead over a gap.
+		if at.missed != (offset < 6) || at.cursor.Pos() != int64((i+1)*frame.Size(1)) {
 			t.Errorf("message %d: %+v", offset, at)
 		}
 		if at := other.placeLocked(other.channels["room"], start{past: true, back: -1, since: id}); !at.missed {
