@@ -11,8 +11,10 @@ export GOFLAGS := $(GOFLAGS) -buildvcs=false
 VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || true)
 FUZZTIME  ?= 3s
 BENCHARGS ?=
+SOAKTIME  ?= 30m
+SOAKARGS  ?=
 
-.PHONY: help run build setup test bench fuzz lint cross ci demo clean
+.PHONY: help run build setup test bench soak fuzz lint cross ci demo clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 8
@@ -33,6 +35,10 @@ test: setup ## run all tests, with real RabbitMQ, HAProxy and Chromium
 bench: ## print the figures beside their yardsticks
 	go run ./cmd/warrenbench $(BENCHARGS)
 	go test -run '^$$' -bench . ./gateway
+
+soak: setup ## do random harm to two gateways for SOAKTIME (30m) and judge what clients get
+	@go build -o bin/soak ./internal/soak
+	@exec bin/soak -time $(SOAKTIME) $(SOAKARGS) # not by go run, which calls every interrupt an error
 
 fuzz: ## run each fuzz target for FUZZTIME (3s)
 	@./scripts/fuzz.sh $(FUZZTIME)

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -19,7 +18,7 @@ import (
 
 	"github.com/rabbitmq/amqp091-go"
 
-	"warren/internal/child"
+	"warren/internal/port"
 )
 
 // Options configures a Server. Zero is fine.
@@ -28,8 +27,8 @@ type Options struct {
 	Config string // more lines for rabbitmq.conf
 }
 
-// Server is one RabbitMQ node and the epmd that belongs to it. Its user is
-// guest with password guest. Not safe for concurrent use, but for URL and Ctl.
+// Server is one RabbitMQ node. Its user is guest with password guest. Not safe
+// for concurrent use, but for URL and Ctl.
 type Server struct {
 	TLS TLS // set if asked for
 
@@ -37,12 +36,12 @@ type Server struct {
 	node     string // name@localhost
 	bin      string // where RabbitMQ's scripts are
 	env      []string
-	port     port
-	tlsPort  port
-	distPort port
-	epmdPort port
+	port     port.Port
+	tlsPort  port.Port
+	distPort port.Port
+	epmd     *epmd
+	ownEpmd  bool // else it is the cluster's
 
-	epmd   *process
 	broker *process // nil while stopped
 }
 
@@ -60,6 +59,24 @@ const scripts = "/usr/lib/rabbitmq/bin"
 // system's temporary folder if dir is "". It returns once AMQP answers, and
 // needs some 5 to 10 s. Close ends it.
 func Start(ctx context.Context, dir string, o Options) (*Server, error) {
+	s, err := newServer(dir)
+	if err != nil {
+		return nil, err
+	}
+	s.ownEpmd = true
+	if s.epmd, err = startEpmd(s.dir); err == nil {
+		if err = s.setUp(o); err == nil {
+			err = s.Start(ctx)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// newServer makes the node's folder, which names it.
+func newServer(dir string) (*Server, error) {
 	bin, err := find()
 	if err != nil {
 		return nil, err
@@ -68,11 +85,7 @@ func Start(ctx context.Context, dir string, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for RabbitMQ: %w", err)
 	}
-	s := &Server{dir: home, bin: bin, node: filepath.Base(home) + "@localhost"}
-	if err := s.setUp(ctx, o); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	return s, nil
+	return &Server{dir: home, bin: bin, node: filepath.Base(home) + "@localhost"}, nil
 }
 
 // find says in one line what to install if something is missing.
@@ -91,10 +104,11 @@ func find() (bin string, err error) {
 	return filepath.Dir(path), nil
 }
 
-func (s *Server) setUp(ctx context.Context, o Options) error {
-	for _, p := range []*port{&s.port, &s.tlsPort, &s.distPort, &s.epmdPort} {
+// setUp takes ports and writes what configures the node.
+func (s *Server) setUp(o Options) error {
+	for _, p := range []*port.Port{&s.port, &s.tlsPort, &s.distPort} {
 		var err error
-		if *p, err = reservePort(); err != nil {
+		if *p, err = port.Reserve(); err != nil {
 			return err
 		}
 	}
@@ -116,12 +130,7 @@ func (s *Server) setUp(ctx context.Context, o Options) error {
 		}
 	}
 	s.env = s.environment()
-	var err error
-	s.epmd, err = spawn(s.path("epmd.log"), s.env, "epmd", "-port", s.epmdPort.String(), "-address", "127.0.0.1")
-	if err != nil {
-		return err
-	}
-	return s.Start(ctx)
+	return nil
 }
 
 func (s *Server) path(name string) string { return filepath.Join(s.dir, name) }
@@ -142,18 +151,11 @@ func (s *Server) config(o Options) string {
 }
 
 func (s *Server) environment() []string {
-	env := []string{}
-	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "RABBITMQ_") && !strings.HasPrefix(v, "ERL_") && !strings.HasPrefix(v, "HOME=") {
-			env = append(env, v)
-		}
-	}
-	return append(env,
+	return append(s.epmd.environment(),
 		"HOME="+s.dir,
-		"ERL_EPMD_PORT="+s.epmdPort.String(),
-		"ERL_EPMD_ADDRESS=127.0.0.1",
 		"RABBITMQ_NODENAME="+s.node,
 		"RABBITMQ_DIST_PORT="+s.distPort.String(),
+		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1}",
 		"RABBITMQ_MNESIA_BASE="+s.path("data"),
 		"RABBITMQ_LOG_BASE="+s.path("log"),
 		"RABBITMQ_LOGS="+s.path("rabbitmq.log"),
@@ -212,7 +214,7 @@ func (s *Server) Log() string {
 }
 
 // Addr is where it listens for amqp, "127.0.0.1:port"; the same after a restart.
-func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", s.port.String()) }
+func (s *Server) Addr() string { return s.port.Addr() }
 
 // URL is for amqp, with user and password.
 func (s *Server) URL() string { return s.URLFor("guest", "guest", "/") }
@@ -224,7 +226,7 @@ func (s *Server) URLFor(user, password, vhost string) string {
 
 // TLSURL is for amqps.
 func (s *Server) TLSURL() string {
-	return "amqps://guest:guest@" + net.JoinHostPort("127.0.0.1", s.tlsPort.String()) + "/"
+	return "amqps://guest:guest@" + s.tlsPort.Addr() + "/"
 }
 
 // Ctl runs rabbitmqctl, which takes seconds, and returns what it printed.
@@ -238,6 +240,14 @@ func (s *Server) Ctl(ctx context.Context, args ...string) (string, error) {
 		return string(out), fmt.Errorf("rabbitmqctl %s: %w: %s", strings.Join(args, " "), err, stderr.Bytes())
 	}
 	return string(out), nil
+}
+
+// Sync has the node write to disk what was declared. By itself it does that
+// within a second; a node killed before that may have a stream that is neither
+// there nor to be made anew.
+func (s *Server) Sync(ctx context.Context) error {
+	_, err := s.Ctl(ctx, "eval", "ok = mnesia:sync_log().")
+	return err
 }
 
 // Freeze stops the node's processes where they are (SIGSTOP).
@@ -280,47 +290,12 @@ func (s *Server) Stop() error {
 // Close kills the node and removes its folder. It can be called twice.
 func (s *Server) Close() error {
 	err := s.Kill()
-	if s.epmd != nil {
-		err = errors.Join(err, s.epmd.kill())
+	if s.ownEpmd && s.epmd != nil {
+		err = errors.Join(err, s.epmd.close())
 		s.epmd = nil
 	}
-	for _, p := range []*port{&s.port, &s.tlsPort, &s.distPort, &s.epmdPort} {
-		p.release()
+	for _, p := range []*port.Port{&s.port, &s.tlsPort, &s.distPort} {
+		p.Release()
 	}
 	return errors.Join(err, os.RemoveAll(s.dir))
-}
-
-// process is a child that leads a process group.
-type process struct{ *child.Process }
-
-// spawn runs a program whose output goes to a file.
-func spawn(log string, env []string, name string, args ...string) (*process, error) {
-	out, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("starting %s: %w", name, err)
-	}
-	defer out.Close()
-	cmd := exec.Command(name, args...)
-	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = env, filepath.Dir(log), out, out
-	p, err := child.Start(cmd)
-	if err != nil {
-		return nil, err
-	}
-	return &process{p}, nil
-}
-
-// signal reaches the whole group.
-func (p *process) signal(sig syscall.Signal) error { return syscall.Kill(-p.Pid(), sig) }
-
-// terminate reaches the leader alone.
-func (p *process) terminate() error { return syscall.Kill(p.Pid(), syscall.SIGTERM) }
-
-// kill ends the group and waits for the leader.
-func (p *process) kill() error {
-	err := p.signal(syscall.SIGKILL)
-	<-p.Done()
-	if errors.Is(err, syscall.ESRCH) {
-		return nil
-	}
-	return err
 }

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"warren/internal/rig"
+	"warren/internal/rig/rigtest"
 )
 
 // A client that reads nothing delays nobody: the others get each batch before
@@ -16,33 +19,32 @@ func TestFrozenClient(t *testing.T) {
 		batch      = 50 // from each publisher
 		size       = 1 << 10
 	)
-	b := broker(t)
+	b := rigtest.Broker(t)
 	// Time for the frozen client to thaw before it is reset.
-	n := readyNode(t, "node", b.URL(), "clients: {max_lag: 256KiB, close_timeout: 60s}")
-	frozen := open(t, n, "/ws/room", 128<<10)
-	others := joinMany(t, n, "/ws/room", clients)
-	talkers := publish(others[:publishers], 0)
+	n := rigtest.ReadyNode(t, "node", b.URL(), "clients: {max_lag: 256KiB, close_timeout: 60s}")
+	frozen := rigtest.Open(t, n, "/ws/room", rig.ClientOptions{Kernel: 128 << 10})
+	others := rigtest.JoinMany(t, n, "/ws/room", clients, rig.ClientOptions{})
+	talkers := rig.Senders(others[:publishers], 0)
 	for _, p := range talkers {
-		p.pad = " " + strings.Repeat(".", size)
+		p.Pad = " " + strings.Repeat(".", size)
 	}
 	for range rounds {
 		for _, p := range talkers {
-			if err := p.sendMany(batch); err != nil {
+			if err := p.SendMany(batch); err != nil {
 				t.Fatal(err)
 			}
 		}
-		awaitLast(t, others, talkers)
+		rigtest.AwaitLast(t, others, talkers)
 	}
-	newProgram(t, b).say("room", lastWord)
-	dismissed(t, others)
-	wantAll(t, others, talkers)
+	rigtest.Dismiss(t, b.URL(), "room", others)
+	rigtest.WantAll(t, others, talkers)
 
-	err := frozen.listen()
-	if closed := (closedError{}); !errors.As(err, &closed) || closed.code != 1013 || closed.reason != "slow consumer" {
-		t.Errorf("the frozen client's end: %v, want 1013", err)
+	frozen.Listen()
+	if closed := (*rig.ClosedError)(nil); !errors.As(frozen.Err(), &closed) || closed.Code != 1013 || closed.Reason != "slow consumer" {
+		t.Errorf("the frozen client's end: %v, want 1013", frozen.Err())
 	}
-	frozen.wantFirst(t, talkers, repeat(1, talkers))
-	if got := frozen.total(); got > rounds*batch*publishers/2 {
+	rigtest.WantFirst(t, frozen, talkers, rigtest.Repeat(1, talkers))
+	if got := frozen.Total(); got > rounds*batch*publishers/2 {
 		t.Errorf("the frozen client got %d messages: it was not slow", got)
 	}
 }

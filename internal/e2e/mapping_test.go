@@ -11,6 +11,8 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/rabbitmq/amqp091-go"
+
+	"warren/internal/rig/rigtest"
 )
 
 const (
@@ -22,14 +24,14 @@ const (
 type browser struct {
 	*websocket.Conn
 	t *testing.T
-	n *node
+	n *rigtest.Node
 }
 
-func browse(t *testing.T, n *node, path string) *browser {
+func browse(t *testing.T, n *rigtest.Node, path string) *browser {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), rigtest.Patience)
 	defer cancel()
-	conn, _, err := websocket.Dial(ctx, "ws://"+n.addr+path, nil)
+	conn, _, err := websocket.Dial(ctx, "ws://"+n.Addr()+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,20 +41,20 @@ func browse(t *testing.T, n *node, path string) *browser {
 
 func (b *browser) expect(kind websocket.MessageType, body string) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(b.t.Context(), rigtest.Patience)
 	defer cancel()
 	gotKind, got, err := b.Read(ctx)
 	if err != nil {
-		b.t.Fatalf("instead of %q from %s: %v", body, b.n.name, err)
+		b.t.Fatalf("instead of %q from %s: %v", body, b.n.Name, err)
 	}
 	if gotKind != kind || string(got) != body {
-		b.t.Errorf("got %v %q from %s, want %v %q", gotKind, got, b.n.name, kind, body)
+		b.t.Errorf("got %v %q from %s, want %v %q", gotKind, got, b.n.Name, kind, body)
 	}
 }
 
 func (b *browser) send(kind websocket.MessageType, body string) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(b.t.Context(), rigtest.Patience)
 	defer cancel()
 	if err := b.Write(ctx, kind, []byte(body)); err != nil {
 		b.t.Fatal(err)
@@ -63,10 +65,10 @@ func (b *browser) send(kind websocket.MessageType, body string) {
 // channel that is its routing key and on root, with the opcode that its content
 // type asks for.
 func TestProgramToBrowsers(t *testing.T) {
-	b := broker(t)
+	b := rigtest.Broker(t)
 	var room, root []*browser
 	for _, name := range []string{"one", "two"} {
-		n := readyNode(t, name, b.URL(), "")
+		n := rigtest.ReadyNode(t, name, b.URL(), "")
 		room = append(room, browse(t, n, "/ws/room"))
 		root = append(root, browse(t, n, "/ws"))
 	}
@@ -119,8 +121,8 @@ func TestProgramToBrowsers(t *testing.T) {
 // What a browser sends reaches the queue of an AMQP program, with properties by
 // which it can be read.
 func TestBrowserToProgram(t *testing.T) {
-	b := broker(t)
-	n := readyNode(t, "node-1.eu", b.URL(), "")
+	b := rigtest.Broker(t)
+	n := rigtest.ReadyNode(t, "node-1.eu", b.URL(), "")
 	deliveries := newProgram(t, b).listen()
 	id := regexp.MustCompile(`^node-1\.eu\.([0-9a-f]{12})-([1-9][0-9]*)$`)
 	boot := ""
@@ -143,7 +145,7 @@ func TestBrowserToProgram(t *testing.T) {
 		var d amqp091.Delivery
 		select {
 		case d = <-deliveries:
-		case <-time.After(patience):
+		case <-time.After(rigtest.Patience):
 			t.Fatalf("message %d never came", i)
 		}
 		type message struct {

@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"warren/amqp/amqptest"
+	"warren/internal/rig"
+	"warren/internal/rig/rigtest"
 )
 
 // reconnects is a node's configuration with short backoffs, and with a window
@@ -26,39 +27,39 @@ func TestBrokerKilled(t *testing.T) {
 		outage     = 10 * time.Second
 	)
 	b := amqptest.New(t, amqptest.Options{})
-	nodes := []*node{readyNode(t, "one", b.URL(), reconnects), readyNode(t, "two", b.URL(), reconnects)}
-	var all []*client
-	var talkers []*publisher
+	nodes := []*rigtest.Node{rigtest.ReadyNode(t, "one", b.URL(), reconnects), rigtest.ReadyNode(t, "two", b.URL(), reconnects)}
+	var all []*rig.Client
+	var talkers []*rig.Sender
 	for _, n := range nodes {
-		here := joinMany(t, n, "/ws/room", clients)
+		here := rigtest.JoinMany(t, n, "/ws/room", clients, rig.ClientOptions{})
 		all = append(all, here...)
-		talkers = append(talkers, publish(here[:publishers], len(talkers))...)
+		talkers = append(talkers, rig.Senders(here[:publishers], len(talkers))...)
 	}
-	stop := talk(t, talkers, 5*time.Millisecond)
-	awaitNumbers(t, all, talkers, repeat(100, talkers))
+	talk := rigtest.Talk(t, talkers, 5*time.Millisecond)
+	rigtest.AwaitNumbers(t, all, talkers, rigtest.Repeat(100, talkers))
 
 	seen := make([][]int, len(all)) // how much each client has surely got of each publisher
 	for i, c := range all {
 		for _, p := range talkers {
-			seen[i] = append(seen[i], len(c.of(p)))
+			seen[i] = append(seen[i], c.Count(p.ID()))
 		}
 	}
 	if err := b.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	killed := marks(talkers)
+	killed := rigtest.Marks(talkers)
 	over := time.NewTimer(outage)
 	defer over.Stop()
 	for _, n := range nodes {
-		n.awaitUnready("unavailable", b.Addr(), "connection refused")
+		n.AwaitUnready("unavailable", b.Addr(), "connection refused")
 	}
 	staysUnready(t, nodes, over.C)
-	revived := marks(talkers)
-	restart(t, b)
+	revived := rigtest.Marks(talkers)
+	rigtest.Restart(t, b)
 	for _, n := range nodes {
-		n.awaitReady()
+		n.AwaitReady()
 	}
-	back := marks(talkers)
+	back := rigtest.Marks(talkers)
 	enough := slices.Clone(back)
 	for i := range talkers {
 		if revived[i] < killed[i]+200 {
@@ -66,72 +67,77 @@ func TestBrokerKilled(t *testing.T) {
 		}
 		enough[i] += 200
 	}
-	awaitNumbers(t, all, talkers, enough)
-	if err := stop(); err != nil {
+	rigtest.AwaitNumbers(t, all, talkers, enough)
+	if err := talk.Stop(); err != nil {
 		t.Error(err)
 	}
-	awaitLast(t, all, talkers)
-	newProgram(t, b).say("room", lastWord)
-	dismissed(t, all)
+	rigtest.AwaitLast(t, all, talkers)
+	rigtest.Dismiss(t, b.URL(), "room", all)
 
 	t.Logf("publishers had sent %v when RabbitMQ was killed, %v when both nodes were ready again, %v at the end",
-		killed, back, marks(talkers))
+		killed, back, rigtest.Marks(talkers))
 	for _, n := range nodes {
 		lost := gap(t, n, all, talkers, func(i, j, number int) bool {
 			if number < seen[i][j] {
 				return false
 			}
-			if talkers[j].node == n {
+			if talkers[j].Node == n.Node {
 				return number < killed[j] // it was under way
 			}
 			return number < back[j] // or came before this node's queue was back
 		})
-		t.Logf("clients of %s lack %d messages", n.name, lost)
+		t.Logf("clients of %s lack %d messages", n.Name, lost)
 		saysOutage(t, n, lost)
 	}
 }
 
 // gap is how many messages the clients of n lack, the same ones all of them. may
 // says whether client i may lack a message of talker j.
-func gap(t *testing.T, n *node, clients []*client, talkers []*publisher, may func(i, j, number int) bool) int {
+func gap(t *testing.T, n *rigtest.Node, clients []*rig.Client, talkers []*rig.Sender, may func(i, j, number int) bool) int {
 	t.Helper()
 	var common []string
 	for i, c := range clients {
-		if c.node != n {
+		if c.Node != n.Node {
 			continue
 		}
 		lacks := []string{}
 		for j, p := range talkers {
-			for _, number := range c.missing(t, p) {
-				if !may(i, j, number) {
-					t.Fatalf("%s lacks message %d of publisher %d on %s", c.who, number, p.id, p.node.name)
+			v := c.Judge(p)
+			if v.Wrong() > v.Lost() {
+				t.Fatalf("%s, of talker %d: %v", c.Who, p.ID(), v)
+			}
+			for _, s := range v.Missing {
+				for number := s.First; number < s.End; number++ {
+					if !may(i, j, number) {
+						t.Fatalf("%s lacks message %d of talker %d on %s", c.Who, number, p.ID(), p.Node.Name)
+					}
+					lacks = append(lacks, fmt.Sprintf("%d/%d", p.ID(), number))
 				}
-				lacks = append(lacks, fmt.Sprintf("%d/%d", p.id, number))
 			}
 		}
 		if common == nil {
 			common = lacks
 		}
 		if !slices.Equal(common, lacks) {
-			t.Errorf("clients of %s lack %d and %d messages", n.name, len(common), len(lacks))
+			t.Errorf("clients of %s lack %d and %d messages", n.Name, len(common), len(lacks))
 		}
 	}
 	return len(common)
 }
 
 // staysUnready asks the nodes again and again until over.
-func staysUnready(t *testing.T, nodes []*node, over <-chan time.Time) {
+func staysUnready(t *testing.T, nodes []*rigtest.Node, over <-chan time.Time) {
 	t.Helper()
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		for _, n := range nodes {
-			status, body := n.get("/readyz")
+			status, body := n.Get("/readyz")
 			if status != http.StatusServiceUnavailable || !strings.Contains(body, `"reason":"`) || strings.Contains(body, "guest:guest") {
-				t.Errorf("/readyz of %s without RabbitMQ: %d %s", n.name, status, body)
+				t.Errorf("/readyz of %s without RabbitMQ: %d %s", n.Name, status, body)
 			}
-			if status, body := n.get("/healthz"); status != http.StatusOK {
-				t.Errorf("/healthz of %s without RabbitMQ: %d %s", n.name, status, body)
+			if status, body := n.Get("/healthz"); status != http.StatusOK {
+				t.Errorf("/healthz of %s without RabbitMQ: %d %s", n.Name, status, body)
 			}
 		}
 		select {
@@ -144,42 +150,14 @@ func staysUnready(t *testing.T, nodes []*node, over <-chan time.Time) {
 
 // saysOutage checks that a node logged one outage, each change once, and how
 // many messages were lost in it.
-func saysOutage(t *testing.T, n *node, lost int) {
+func saysOutage(t *testing.T, n *rigtest.Node, lost int) {
 	t.Helper()
-	await(t, func() error { // it adds up for some seconds
-		sum := 0
-		for _, line := range n.log.lines("messages were lost") {
-			_, count, _ := strings.Cut(line, "count=")
-			number, err := strconv.Atoi(count)
-			if err != nil {
-				t.Fatal(err)
-			}
-			sum += number
-		}
-		if sum != lost {
-			return fmt.Errorf("%s logged %d lost messages of %d", n.name, sum, lost)
-		}
-		return nil
+	n.AwaitLost(lost)
+	n.Says(map[string]int{
+		"attached to RabbitMQ": 2, "lost the link to RabbitMQ": 1, "connection refused": 1, `msg="gap: `: 1, "guest:guest": 0,
 	})
-	says(t, n, map[string]int{
-		"attached to RabbitMQ": 2, "lost the link to RabbitMQ": 1, "connection refused": 1, "gap: ": 1, "guest:guest": 0,
-	})
-	if bad, good := n.log.lines("can't publish"), n.log.lines("publishing to RabbitMQ again"); len(bad) != len(good) {
-		t.Errorf("%s logged %q, and then %q", n.name, bad, good)
-	}
-}
-
-// says checks how many lines of a node's log hold each of the parts, and that
-// no warning came twice.
-func says(t *testing.T, n *node, parts map[string]int) {
-	t.Helper()
-	for part, want := range parts {
-		if lines := n.log.lines(part); len(lines) != want {
-			t.Errorf("%s logged %q %d times, want %d", n.name, part, len(lines), want)
-		}
-	}
-	if again := n.log.twice(); len(again) > 0 {
-		t.Errorf("%s logged more than once: %q", n.name, again)
+	if bad, good := n.Log.Lines("can't publish"), n.Log.Lines("publishing to RabbitMQ again"); len(bad) != len(good) {
+		t.Errorf("%s logged %q, and then %q", n.Name, bad, good)
 	}
 }
 
@@ -188,35 +166,34 @@ func says(t *testing.T, n *node, parts map[string]int) {
 func TestBrokerAbsent(t *testing.T) {
 	const clients, publishers, messages, password = 5, 3, 1000, "Tr0ub4dor&3"
 	b := amqptest.New(t, amqptest.Options{})
-	ctl(t, b, "add_user", "warren", password)
-	ctl(t, b, "set_permissions", "warren", ".*", ".*", ".*")
+	rigtest.Ctl(t, b, "add_user", "warren", password)
+	rigtest.Ctl(t, b, "set_permissions", "warren", ".*", ".*", ".*")
 	if err := b.Kill(); err != nil {
 		t.Fatal(err)
 	}
 
-	n := startNode(t, "early", b.URLFor("warren", password, "/"), reconnects)
-	n.awaitUnready("unavailable", b.Addr(), "connection refused")
-	if _, body := n.get("/readyz"); strings.Contains(body, "Tr0ub4dor") {
+	n := rigtest.StartNode(t, "early", b.URLFor("warren", password, "/"), reconnects)
+	n.AwaitUnready("unavailable", b.Addr(), "connection refused")
+	if _, body := n.Get("/readyz"); strings.Contains(body, "Tr0ub4dor") {
 		t.Errorf("/readyz shows the password: %s", body)
 	}
-	if status, body := n.get("/healthz"); status != http.StatusOK {
+	if status, body := n.Get("/healthz"); status != http.StatusOK {
 		t.Errorf("/healthz: %d %s", status, body)
 	}
-	all := joinMany(t, n, "/ws/room", clients)
-	talkers := publish(all[:publishers], 0)
+	all := rigtest.JoinMany(t, n, "/ws/room", clients, rig.ClientOptions{})
+	talkers := rig.Senders(all[:publishers], 0)
 	for _, p := range talkers {
-		if err := p.sendMany(messages); err != nil { // more than the window, less than the sockets hold
+		if err := p.SendMany(messages); err != nil { // more than the window, less than the sockets hold
 			t.Fatal(err)
 		}
 	}
-	restart(t, b)
-	n.awaitReady()
-	awaitLast(t, all, talkers)
-	newProgram(t, b).say("room", lastWord)
-	dismissed(t, all)
-	wantAll(t, all, talkers)
+	rigtest.Restart(t, b)
+	n.AwaitReady()
+	rigtest.AwaitLast(t, all, talkers)
+	rigtest.Dismiss(t, b.URL(), "room", all)
+	rigtest.WantAll(t, all, talkers)
 
-	says(t, n, map[string]int{
-		"attached to RabbitMQ": 1, "connection refused": 1, "gap: ": 0, "lost the link": 0, "Tr0ub4dor": 0,
+	n.Says(map[string]int{
+		"attached to RabbitMQ": 1, "connection refused": 1, `msg="gap: `: 0, "lost the link": 0, "Tr0ub4dor": 0,
 	})
 }

@@ -4,18 +4,20 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"warren/internal/rig"
+	"warren/internal/rig/rigtest"
 )
 
 // party is a node with clients in a room, some of whom talk.
 type party struct {
-	*node
-	clients []*client
-	talkers []*publisher
+	*rigtest.Node
+	clients []*rig.Client
+	talkers []*rig.Sender
 }
 
 const (
@@ -25,10 +27,10 @@ const (
 )
 
 // gather fills a room on n. The talkers' ids count from first.
-func gather(t *testing.T, n *node, first int) *party {
+func gather(t *testing.T, n *rigtest.Node, first int) *party {
 	t.Helper()
-	clients := joinMany(t, n, "/ws/room", partySize)
-	return &party{n, clients, publish(clients[:partyTalk], first)}
+	clients := rigtest.JoinMany(t, n, "/ws/room", partySize, rig.ClientOptions{})
+	return &party{n, clients, rig.Senders(clients[:partyTalk], first)}
 }
 
 // A node that gets SIGTERM under traffic closes every client with 1001 after
@@ -36,35 +38,35 @@ func gather(t *testing.T, n *node, first int) *party {
 // The other node's clients get everything.
 func TestNodeStops(t *testing.T) {
 	const lastMinute = 1000 // messages of a talker who knows that the node stops: still to be published when it has left
-	b := broker(t)
+	b := rigtest.Broker(t)
 	// Time for every client to answer, however busy the machine.
-	leaving := gather(t, readyNode(t, "leaving", b.URL(), "clients: {close_timeout: 60s}"), 0)
-	staying := gather(t, readyNode(t, "staying", b.URL(), ""), partyTalk)
+	leaving := gather(t, rigtest.ReadyNode(t, "leaving", b.URL(), "clients: {close_timeout: 60s}"), 0)
+	staying := gather(t, rigtest.ReadyNode(t, "staying", b.URL(), ""), partyTalk)
 	talkers := slices.Concat(leaving.talkers, staying.talkers)
 	p := newProgram(t, b)
 	deliveries := p.listen()
 
-	stopLeaving, stopStaying := talk(t, leaving.talkers, partyPace), talk(t, staying.talkers, partyPace)
-	awaitNumbers(t, slices.Concat(leaving.clients, staying.clients), talkers, repeat(100, talkers))
-	seen := most(leaving.clients, talkers)
+	leavingTalk, stayingTalk := rigtest.Talk(t, leaving.talkers, partyPace), rigtest.Talk(t, staying.talkers, partyPace)
+	rigtest.AwaitNumbers(t, slices.Concat(leaving.clients, staying.clients), talkers, rigtest.Repeat(100, talkers))
+	seen := rigtest.Most(leaving.clients, talkers)
 	stopped := make(chan error, 1)
-	go func() { stopped <- leaving.Stop(syscall.SIGTERM, patience) }()
+	go func() { stopped <- leaving.Stop(rigtest.Patience) }()
 
 	// The talkers talk on until they are told: all that must be published too.
 	for _, p := range leaving.talkers {
-		<-p.done
+		<-p.Done()
 	}
-	if err := stopLeaving(); err != nil {
+	if err := leavingTalk.Stop(); err != nil {
 		t.Error(err)
 	}
 	for _, c := range leaving.clients[partyTalk:] {
-		c.left(ws.StatusGoingAway)
+		rigtest.Left(t, c, ws.StatusGoingAway)
 	}
 	for _, p := range leaving.talkers {
-		if err := p.sendMany(lastMinute); err != nil {
+		if err := p.SendMany(lastMinute); err != nil {
 			t.Error(err)
 		}
-		p.left(ws.StatusGoingAway)
+		rigtest.Left(t, p.Client, ws.StatusGoingAway)
 	}
 	if err := <-stopped; err != nil {
 		t.Error(err)
@@ -73,90 +75,92 @@ func TestNodeStops(t *testing.T) {
 		t.Errorf("the node ended: %v", err)
 	}
 	for _, c := range leaving.clients {
-		c.wantFirst(t, talkers, seen)
+		rigtest.WantFirst(t, c, talkers, seen)
 	}
 
-	enough := marks(staying.talkers)
+	enough := rigtest.Marks(staying.talkers)
 	for i := range enough {
 		enough[i] += 50
 	}
-	awaitNumbers(t, staying.clients, staying.talkers, enough)
-	if err := stopStaying(); err != nil {
+	rigtest.AwaitNumbers(t, staying.clients, staying.talkers, enough)
+	if err := stayingTalk.Stop(); err != nil {
 		t.Error(err)
 	}
-	awaitLast(t, staying.clients, talkers)
-	p.say("room", lastWord)
-	dismissed(t, staying.clients)
-	wantAll(t, staying.clients, talkers)
+	rigtest.AwaitLast(t, staying.clients, talkers)
+	p.say("room", rig.LastWord)
+	rigtest.Dismissed(t, staying.clients)
+	rigtest.WantAll(t, staying.clients, talkers)
 
-	heard := tally{who: "the AMQP program"}
-	timeout := time.NewTimer(patience)
+	heard := rig.Tally{Who: "the AMQP program"}
+	timeout := time.NewTimer(rigtest.Patience)
 	defer timeout.Stop()
-	for last := ""; last != lastWord; {
+	for last := ""; last != rig.LastWord; {
 		select {
 		case d := <-deliveries:
-			if last = string(d.Body); last != lastWord {
-				if err := heard.note(d.Body); err != nil {
+			if last = string(d.Body); last != rig.LastWord {
+				if err := heard.Note(d.Body); err != nil {
 					t.Fatal(err)
 				}
 			}
 		case <-timeout.C:
-			t.Fatalf("the AMQP program waits for %q after %q", lastWord, last)
+			t.Fatalf("the AMQP program waits for %q after %q", rig.LastWord, last)
 		}
 	}
-	heard.wantAll(t, talkers)
+	for _, p := range talkers {
+		if v := heard.Judge(p); v.Wrong() > 0 {
+			t.Errorf("%s, of %d messages of talker %d: %v", heard.Who, p.Mark(), p.ID(), v)
+		}
+	}
 }
 
 // A node dies without a word. The other's clients go on unharmed, the dead
 // node's queue is gone, and a new node of its name is heard.
 func TestNodeKilled(t *testing.T) {
-	b := broker(t)
-	dying := gather(t, readyNode(t, "dying", b.URL(), ""), 0)
-	living := gather(t, readyNode(t, "living", b.URL(), ""), partyTalk)
+	b := rigtest.Broker(t)
+	dying := gather(t, rigtest.ReadyNode(t, "dying", b.URL(), ""), 0)
+	living := gather(t, rigtest.ReadyNode(t, "living", b.URL(), ""), partyTalk)
 	talkers := slices.Concat(dying.talkers, living.talkers)
-	if queues := ctl(t, b, "list_queues", "name"); !strings.Contains(queues, dying.queue()) || !strings.Contains(queues, living.queue()) {
-		t.Fatalf("queues %q, want %q and %q among them", queues, dying.queue(), living.queue())
+	if queues := rigtest.Ctl(t, b, "list_queues", "name"); !strings.Contains(queues, dying.Queue()) || !strings.Contains(queues, living.Queue()) {
+		t.Fatalf("queues %q, want %q and %q among them", queues, dying.Queue(), living.Queue())
 	}
 
-	stopDying, stopLiving := talk(t, dying.talkers, partyPace), talk(t, living.talkers, partyPace)
-	awaitNumbers(t, slices.Concat(dying.clients, living.clients), talkers, repeat(100, talkers))
-	seen := most(dying.clients, talkers)
-	dying.kill()
+	dyingTalk, livingTalk := rigtest.Talk(t, dying.talkers, partyPace), rigtest.Talk(t, living.talkers, partyPace)
+	rigtest.AwaitNumbers(t, slices.Concat(dying.clients, living.clients), talkers, rigtest.Repeat(100, talkers))
+	seen := rigtest.Most(dying.clients, talkers)
+	dying.Kill()
 	for _, c := range dying.clients {
-		<-c.done
-		if closed := (closedError{}); c.err == nil || errors.As(c.err, &closed) {
-			t.Errorf("%s of a killed node: %v", c.who, c.err)
+		<-c.Done()
+		if closed := (*rig.ClosedError)(nil); c.Err() == nil || errors.As(c.Err(), &closed) {
+			t.Errorf("%s of a killed node: %v", c.Who, c.Err())
 		}
-		c.wantFirst(t, talkers, repeat(100, talkers))
+		rigtest.WantFirst(t, c, talkers, rigtest.Repeat(100, talkers))
 	}
-	_ = stopDying() // its talkers may have met the end
+	_ = dyingTalk.Stop() // its talkers may have met the end
 
 	// What a client of the dead node had got, it had been published.
-	await(t, func() error {
-		if queues := ctl(t, b, "list_queues", "name"); strings.Contains(queues, dying.queue()) || !strings.Contains(queues, living.queue()) {
+	rigtest.Await(t, func() error {
+		if queues := rigtest.Ctl(t, b, "list_queues", "name"); strings.Contains(queues, dying.Queue()) || !strings.Contains(queues, living.Queue()) {
 			return errors.New("queues " + queues)
 		}
 		return nil
 	})
-	again := gather(t, readyNode(t, "dying", b.URL(), ""), 2*partyTalk)
-	stopAgain := talk(t, again.talkers, partyPace)
+	again := gather(t, rigtest.ReadyNode(t, "dying", b.URL(), ""), 2*partyTalk)
+	againTalk := rigtest.Talk(t, again.talkers, partyPace)
 	newcomers := slices.Concat(living.talkers, again.talkers)
-	enough := marks(newcomers)
+	enough := rigtest.Marks(newcomers)
 	for i := range enough {
 		enough[i] += 100
 	}
-	awaitNumbers(t, slices.Concat(living.clients, again.clients), newcomers, enough)
-	if err := errors.Join(stopLiving(), stopAgain()); err != nil {
+	rigtest.AwaitNumbers(t, slices.Concat(living.clients, again.clients), newcomers, enough)
+	if err := errors.Join(livingTalk.Stop(), againTalk.Stop()); err != nil {
 		t.Error(err)
 	}
-	awaitLast(t, living.clients, newcomers)
-	newProgram(t, b).say("room", lastWord)
-	dismissed(t, living.clients)
-	dismissed(t, again.clients)
-	wantAll(t, living.clients, newcomers)
-	wantAll(t, again.clients, again.talkers)
+	rigtest.AwaitLast(t, living.clients, newcomers)
+	rigtest.Dismiss(t, b.URL(), "room", slices.Concat(living.clients, again.clients))
+	rigtest.WantAll(t, living.clients, newcomers)
+	rigtest.WantAll(t, again.clients, again.talkers)
 	for _, c := range living.clients {
-		c.wantFirst(t, dying.talkers, seen)
+		rigtest.WantFirst(t, c, dying.talkers, seen)
 	}
-	says(t, living.node, map[string]int{"attached to RabbitMQ": 1, "level=WARN": 0})
+	living.Says(map[string]int{"attached to RabbitMQ": 1, "level=WARN": 0})
 }

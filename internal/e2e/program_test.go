@@ -2,68 +2,13 @@ package e2e_test
 
 import (
 	"context"
-	"sync"
 	"testing"
 
 	"github.com/rabbitmq/amqp091-go"
 
 	"warren/amqp/amqptest"
+	"warren/internal/rig/rigtest"
 )
-
-// started is the RabbitMQ of all tests that do it no harm, once one has asked
-// for it. Each test has an exchange of its own.
-var started = sync.OnceValues(func() (*amqptest.Server, error) {
-	running = true
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	return amqptest.Start(ctx, "", amqptest.Options{})
-})
-
-var running bool
-
-func broker(t testing.TB) *amqptest.Server {
-	t.Helper()
-	b, err := started()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-func closeBroker() error {
-	if !running {
-		return nil
-	}
-	b, err := started()
-	if err != nil {
-		return nil // the tests have said it
-	}
-	return b.Close()
-}
-
-func exchangeName(t testing.TB) string { return "e2e." + t.Name() }
-
-// restart starts a killed RabbitMQ again, on the same port.
-func restart(t *testing.T, b *amqptest.Server) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	if err := b.Start(ctx); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// ctl runs rabbitmqctl.
-func ctl(t *testing.T, b *amqptest.Server, args ...string) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	out, err := b.Ctl(ctx, args...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
 
 // program is an AMQP program that isn't Warren, on the exchange of the test.
 type program struct {
@@ -79,7 +24,7 @@ func newProgram(t *testing.T, b *amqptest.Server) *program {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	p := &program{t: t, exchange: exchangeName(t)}
+	p := &program{t: t, exchange: rigtest.Exchange(t)}
 	if p.ch, err = conn.Channel(); err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +40,7 @@ func newProgram(t *testing.T, b *amqptest.Server) *program {
 // publish returns once RabbitMQ has confirmed.
 func (p *program) publish(key string, m amqp091.Publishing) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(p.t.Context(), rigtest.Patience)
 	defer cancel()
 	confirm, err := p.ch.PublishWithDeferredConfirmWithContext(ctx, p.exchange, key, true, false, m)
 	if err != nil {
