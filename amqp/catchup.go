@@ -10,6 +10,9 @@ import (
 // marker that RabbitMQ confirmed to have put into it.
 const silence = 3 * time.Second
 
+// heartbeats is more bytes than they come to between two looks.
+const heartbeats = 64
+
 // catching ticks until the node has caught up; never in queue delivery.
 func (f *feed) catching() *time.Ticker {
 	t := time.NewTicker(silence / 6)
@@ -37,6 +40,10 @@ func (f *feed) checkSilence(now time.Time) error {
 	if f.markedAt.IsZero() {
 		f.markedAt = now
 	}
+	// A large message over a slow link is on its way for long.
+	if got := f.link.sock.received(); got > f.got+heartbeats {
+		f.got, f.lastRead = got, now
+	}
 	if f.caught || now.Sub(f.lastRead) <= silence || now.Sub(f.markedAt) <= silence {
 		return nil
 	}
@@ -48,6 +55,9 @@ func (f *feed) checkSilence(now time.Time) error {
 func (f *feed) caughtUp() {
 	x := f.x
 	f.caught = true
+	if f.readyAt.IsZero() {
+		f.readyAt = f.began
+	}
 	x.status.set(&x.status.consume, side{up: true})
 	x.opts.Logger.Info("caught up with the stream", "stream", x.opts.Stream.Name, "messages", f.read,
 		"within", time.Since(f.began).Round(time.Millisecond), "away", f.away().Round(time.Millisecond))

@@ -20,6 +20,7 @@ type consumer struct {
 	markers      int       // made so far
 	missingSince time.Time // the stream; zero while it is there
 	otherArgs    string    // of the stream, already logged
+	readyAt      time.Time // when the attachment began on which it first caught up
 
 	lostAt   time.Time     // when the attachment was lost; zero while caught up and before the first time
 	reported uint64        // lost messages already logged
@@ -134,7 +135,7 @@ func (c *consumer) reportLosses() {
 	if lost := s.Lost(); lost > c.reported {
 		strays := min(lost-c.reported, c.dups.strays-c.strays)
 		if strays > 0 {
-			c.gap(gateway.Gap{Reason: "RabbitMQ dropped messages: the node's queue may have been full (amqp.queue_bytes)", Lost: strays, Known: true})
+			c.gap(gateway.Gap{Reason: c.strayReason(), Lost: strays, Known: true})
 		}
 		if n := lost - c.reported - strays; n > 0 {
 			log.Warn("messages were lost to this node's clients in the last gap: seen by holes in the publishers' numbering", "count", n)
@@ -145,4 +146,12 @@ func (c *consumer) reportLosses() {
 		log.Info("deliveries paused for clients to catch up", "paused", (s.HoldTime - c.paused).Round(time.Millisecond))
 		c.paused = s.HoldTime
 	}
+}
+
+// strayReason is what holes may come of that are no gap's.
+func (c *consumer) strayReason() string {
+	if c.x.opts.Delivery == DeliverStream {
+		return "messages of nodes are missing from the stream: RabbitMQ refused them for their size, or lost them"
+	}
+	return "RabbitMQ dropped messages: the node's queue was full (amqp.queue_bytes), or it refused them for their size"
 }

@@ -60,6 +60,7 @@ func (c *consumer) isNew(d *amqp091.Delivery) bool {
 	}
 	c.x.counters.holes.Store(c.dups.holes)
 	c.x.counters.filled.Store(c.dups.filled)
+	c.x.counters.forgotten.Store(c.dups.early)
 	return isNew
 }
 

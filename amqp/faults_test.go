@@ -212,7 +212,7 @@ func TestConfirmTimeout(t *testing.T) {
 	}
 	n.flush(t)
 	n.wantNumbers(t, 10)
-	if s := n.Stats(); s.Publish.Timeouts != 1 || s.Consume.Gaps != 0 {
+	if s := n.Stats(); s.Publish.Timeouts == 0 || s.Consume.Gaps != 0 {
 		t.Errorf("counters: %+v", s)
 	}
 }
@@ -266,7 +266,7 @@ func TestMessageTooLargeForBroker(t *testing.T) {
 // A memory alarm makes publishers wait; it neither makes the node unready nor
 // keeps it from stopping.
 func TestAlarm(t *testing.T) {
-	n, other := newNode(t, func(o *amqp.Options) { o.ConfirmTimeout = time.Second }), newNode(t, nil)
+	n, other := newNode(t, func(o *amqp.Options) { o.ConfirmTimeout = 2 * time.Second }), newNode(t, nil)
 	t.Cleanup(func() { ctl(t, "set_vm_memory_high_watermark", "0.4") })
 	ctl(t, "set_vm_memory_high_watermark", "0.0000001")
 	for i := range 200 {
@@ -284,7 +284,7 @@ func TestAlarm(t *testing.T) {
 	blocked(n)
 	blocked(other)
 	// Longer than the confirm timeout, which must not count now.
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := n.Flush(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("confirmed while blocked: %v", err)

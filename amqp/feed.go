@@ -25,6 +25,7 @@ type feed struct {
 	caught   bool // all was read that was there when the marker was published
 	read     int  // deliveries of main
 	lastRead time.Time
+	got      int64     // bytes that had come at lastRead, at least
 	markedAt time.Time // when the marker's confirm was noticed
 	free     int       // deliveries that pass even while the gateway holds
 }

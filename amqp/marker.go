@@ -87,6 +87,9 @@ func (s *session) marked(c amqp091.Confirmation, ok bool) error {
 	}
 	close(s.p.marker.confirmed)
 	s.marks = nil
+	if s.sent == 0 {
+		s.p.works(s.ep)
+	}
 	return nil
 }
 

@@ -24,8 +24,10 @@ type Options struct {
 	Delivery Delivery
 	Stream   StreamOptions // for DeliverStream
 
-	// Of programs that aren't Warren, so many message ids are remembered for
-	// at least so long, to recognise duplicates by; 65536, 2 min.
+	// Of programs that aren't Warren, and of what clients name themselves, at
+	// most so many message ids are remembered, to recognise duplicates by,
+	// each for at least so long, if not half of the number is used up before;
+	// 65536, 2 min.
 	ForeignIDs int
 	ForeignAge time.Duration
 

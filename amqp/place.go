@@ -33,6 +33,7 @@ type origin int
 const (
 	fromLast   origin = iota // the last message read must come first
 	fromKnown                // the oldest one known
+	fromEnd                  // the last chunk there is, to see how far the stream goes
 	fromOldest               // the oldest one there is
 )
 
@@ -57,7 +58,7 @@ func (p *place) last() gateway.ID { return p.at(len(p.known) - 1) }
 
 // attach begins to judge what comes; what is asked for depends on from.
 func (p *place) attach() {
-	p.behind, p.first, p.moved = p.read() && p.skip == 0, true, false
+	p.behind, p.first, p.moved = p.read() && (p.skip == 0 || p.from != fromLast), true, false
 }
 
 // judge says what to do with the next message of this attachment. What isn't
@@ -66,12 +67,23 @@ func (p *place) judge(id gateway.ID) verdict {
 	first := p.first
 	p.first = false
 	if !p.behind {
+		if p.read() && id.Offset <= p.last().Offset && p.has(id) {
+			return isKnown
+		}
 		p.add(id)
 		if p.skip > 0 {
 			p.skip = 0
 			return isSkipped
 		}
 		return isNext
+	}
+	if p.from == fromEnd {
+		// If it reaches what is known, its silence was slowness; else it is
+		// another stream.
+		if p.from = fromLast; id.Offset < p.at(0).Offset {
+			p.from = fromOldest
+		}
+		return isForeign
 	}
 	if p.has(id) {
 		if id == p.last() {
@@ -83,8 +95,11 @@ func (p *place) judge(id gateway.ID) verdict {
 	case id.Offset > p.last().Offset:
 		p.found(id)
 		return isBehind
-	case first && p.from < fromOldest:
-		p.from++
+	case first && p.from == fromLast:
+		p.from = fromKnown
+		return isForeign
+	case first && p.from == fromKnown:
+		p.from = fromOldest
 		return isForeign
 	}
 	p.found(id)
@@ -102,7 +117,7 @@ func (p *place) unreadable() {
 		return
 	}
 	if p.stuck++; p.stuck >= maxStuck && p.read() {
-		p.stuck = 0
+		p.stuck, p.from = 0, fromLast
 		p.skip++
 	}
 }
@@ -110,10 +125,15 @@ func (p *place) unreadable() {
 // hopeless says that not even the first message to be read can be.
 func (p *place) hopeless() bool { return p.stuck >= maxStuck }
 
-// silent says that nothing came though something should have.
+// silent says that nothing came though something should have: the stream may
+// be shorter than what was read of it.
 func (p *place) silent() {
-	if p.first && p.read() && p.from < fromOldest {
+	switch {
+	case !p.first || !p.read():
+	case p.from < fromEnd:
 		p.from++
+	case p.from == fromEnd:
+		p.from = fromLast // not even its end comes: RabbitMQ is slow
 	}
 }
 

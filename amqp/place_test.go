@@ -41,11 +41,13 @@ func run(first uint64, check uint32, n int) (s testStream) {
 func readAll(t *testing.T, p *place, s testStream) (fresh []gateway.ID, special verdict) {
 	t.Helper()
 attachments:
-	for range 4 {
+	for range 5 {
 		p.attach()
 		var from uint64
 		switch {
 		case !p.read() || p.from == fromOldest:
+		case p.from == fromEnd:
+			from = s.id(len(s.checks) - 1).Offset
 		case p.from == fromKnown:
 			from = p.at(0).Offset
 		default:
@@ -136,5 +138,38 @@ func TestPlaceIsBounded(t *testing.T) {
 	}
 	if p.has(gateway.ID{Offset: n - places - 1, Check: 1}) {
 		t.Error("a forgotten one is known")
+	}
+}
+
+// A stream that is silent only because RabbitMQ is slow is gone on with, however
+// often it is.
+func TestPlaceSlow(t *testing.T) {
+	stream := run(0, 1, 50)
+	for silences := range 9 {
+		p := place{}
+		p.attach()
+		for _, id := range stream.from(20) { // what was before is no news
+			p.judge(id)
+		}
+		for range silences {
+			p.attach()
+			p.silent()
+		}
+		if fresh, special := readAll(t, &p, testStream{0, append(stream.checks, 1000)}); len(fresh) != 1 || special != isNext {
+			t.Errorf("after %d silences: %d new, verdict %d", silences, len(fresh), special)
+		}
+	}
+}
+
+// An offset that comes again, as it was, is known.
+func TestPlaceRepeats(t *testing.T) {
+	var p place
+	p.attach()
+	stream := run(0, 1, 5)
+	for _, id := range stream.from(0) {
+		p.judge(id)
+	}
+	if v := p.judge(stream.id(2)); v != isKnown || p.last() != stream.id(4) {
+		t.Errorf("verdict %d, last %v", v, p.last())
 	}
 }

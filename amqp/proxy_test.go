@@ -21,6 +21,10 @@ type proxy struct {
 	mu     sync.Mutex
 	listen net.Listener // nil while connections are refused
 	pairs  []*pair      // in the order in which they came
+
+	// How what the broker says is written to connections from now on; nil: at
+	// once.
+	pace func(net.Conn, []byte) error
 }
 
 // pair is one connection of a node and that to the broker behind it.
@@ -102,14 +106,15 @@ func (p *proxy) serve(l net.Listener) {
 		c := &pair{node: node, broker: b}
 		p.mu.Lock()
 		p.pairs = append(p.pairs, c)
+		pace := p.pace
 		p.mu.Unlock()
-		p.wg.Go(func() { copyUnless(&c.deaf, b, node, nil) })
-		p.wg.Go(func() { copyUnless(new(atomic.Bool), node, b, p.rewrite) })
+		p.wg.Go(func() { copyUnless(&c.deaf, b, node, nil, nil) })
+		p.wg.Go(func() { copyUnless(new(atomic.Bool), node, b, p.rewrite, pace) })
 	}
 }
 
 // copyUnless copies until either end closes, then closes the other.
-func copyUnless(drop *atomic.Bool, to, from net.Conn, rewrite func([]byte) []byte) {
+func copyUnless(drop *atomic.Bool, to, from net.Conn, rewrite func([]byte) []byte, pace func(net.Conn, []byte) error) {
 	defer to.Close()
 	defer from.Close()
 	buf := make([]byte, 64<<10)
@@ -124,6 +129,12 @@ func copyUnless(drop *atomic.Bool, to, from net.Conn, rewrite func([]byte) []byt
 		b := buf[:n]
 		if rewrite != nil {
 			b = rewrite(b)
+		}
+		if pace != nil {
+			if err := pace(to, b); err != nil {
+				return
+			}
+			continue
 		}
 		if _, err := to.Write(b); err != nil {
 			return

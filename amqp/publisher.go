@@ -142,7 +142,7 @@ func (s *session) open(l *link) (err error) {
 
 func (p *publisher) linked(ep endpoint) {
 	p.x.status.set(&p.x.status.publish, side{up: true})
-	if n, _, _ := p.x.window.state(); n == 0 {
+	if n, _, _ := p.x.window.state(); n == 0 && !p.marker.wanted() {
 		p.works(ep)
 	} // else the first confirm shows it: RabbitMQ may refuse what waits
 }

@@ -21,6 +21,7 @@ type socket struct {
 	held   []byte // guarded by out
 
 	heard atomic.Int64 // when something last came, Unix nanoseconds
+	got   atomic.Int64 // bytes that came
 
 	mu    sync.Mutex
 	timer *time.Timer // cuts; nil until asked for
@@ -37,12 +38,15 @@ func (s *socket) Read(p []byte) (int, error) {
 			return 0, err
 		}
 		s.heard.Store(time.Now().UnixNano())
+		s.got.Add(int64(n))
 		s.ahead = s.in[:n] // the error, if any, comes again
 	}
 	n := copy(p, s.ahead)
 	s.ahead = s.ahead[n:]
 	return n, nil
 }
+
+func (s *socket) received() int64 { return s.got.Load() }
 
 func (s *socket) lastHeard() time.Time { return time.Unix(0, s.heard.Load()) }
 

@@ -31,6 +31,7 @@ type ConsumeStats struct {
 	Received   uint64 // messages of any kind
 	Delivered  uint64 // handed to the gateway
 	Duplicates uint64 // dropped: seen before
+	Forgotten  uint64 // times ids were forgotten before their time, to keep to ForeignIDs
 	Direct     uint64 // dropped: sent straight to the node's queue
 
 	Gaps    uint64        // times the node's queue was gone after it had been there
@@ -54,7 +55,7 @@ func (c ConsumeStats) Lost() uint64 { return c.Holes - c.Filled }
 type counters struct {
 	taken, refused, confirmed, resent, returned, rejected, timeouts atomic.Uint64
 	blocked                                                         atomic.Bool
-	received, delivered, duplicates, direct, gaps                   atomic.Uint64
+	received, delivered, duplicates, forgotten, direct, gaps        atomic.Uint64
 	holes, filled, holds, heldOver, attaching                       atomic.Uint64
 	gapTime, holdTime                                               atomic.Int64 // nanoseconds
 }
@@ -69,8 +70,8 @@ func (x *Exchange) Stats() Stats {
 		},
 		Consume: ConsumeStats{
 			Received: c.received.Load(), Delivered: c.delivered.Load(), Duplicates: c.duplicates.Load(),
-			Direct: c.direct.Load(),
-			Gaps:   c.gaps.Load(), GapTime: time.Duration(c.gapTime.Load()),
+			Forgotten: c.forgotten.Load(), Direct: c.direct.Load(),
+			Gaps: c.gaps.Load(), GapTime: time.Duration(c.gapTime.Load()),
 			Filled: c.filled.Load(), Holes: c.holes.Load(), // a hole is counted before it is filled
 			Holds: c.holds.Load(), HoldTime: time.Duration(c.holdTime.Load()), HeldOver: c.heldOver.Load(),
 			Attaching: c.attaching.Load(),

@@ -102,27 +102,34 @@ func (f *feed) missing(err error) error {
 // missingLong is when a stream out of reach is more than a restart or failover.
 const missingLong = time.Minute
 
-// checkStream warns, once, of a stream with other arguments than ours. Its own
-// count.
-func (f *feed) checkStream(l *link) error {
+// otherArguments says in RabbitMQ's words how the stream's arguments differ from
+// ours; empty if they don't.
+func (f *feed) otherArguments(l *link) (string, error) {
 	ch, err := l.Channel()
 	if err != nil {
-		return &linkError{"opening a channel", f.ep, err}
+		return "", &linkError{"opening a channel", f.ep, err}
 	}
 	defer ch.Close()
 	_, err = ch.QueueDeclare(f.x.opts.Stream.Name, true, false, false, false, f.x.opts.streamArgs())
 	ae := (*amqp091.Error)(nil)
 	switch {
 	case err == nil, hasCode(err, amqp091.AccessRefused):
-		return nil
-	case !hasCode(err, amqp091.PreconditionFailed):
-		return &linkError{fmt.Sprintf("checking stream %q", f.x.opts.Stream.Name), f.ep, err}
-	case errors.As(err, &ae) && f.otherArgs != ae.Reason && strings.Contains(ae.Reason, "inequivalent"):
-		f.otherArgs = ae.Reason
-		f.x.opts.Logger.Warn("the stream has other arguments than this node's configuration; its own count. "+
-			"Delete the stream, or set a policy, to change them", "stream", f.x.opts.Stream.Name, "RabbitMQ", ae.Reason)
+		return "", nil
+	case !hasCode(err, amqp091.PreconditionFailed) || !errors.As(err, &ae):
+		return "", &linkError{fmt.Sprintf("checking stream %q", f.x.opts.Stream.Name), f.ep, err}
+	case !strings.Contains(ae.Reason, "inequivalent"):
+		return "", nil
 	}
-	return nil
+	return ae.Reason, nil
+}
+
+// warnOf says once that the stream has other arguments. Its own count.
+func (f *feed) warnOf(other string) {
+	if other != "" && other != f.otherArgs {
+		f.otherArgs = other
+		f.x.opts.Logger.Warn("the stream has other arguments than this node's configuration; its own count. "+
+			"Delete the stream, or set a policy, to change them", "stream", f.x.opts.Stream.Name, "RabbitMQ", other)
+	}
 }
 
 // attachStream declares, binds and consumes the stream, from the place that
@@ -136,7 +143,13 @@ func (f *feed) attachStream(l *link) error {
 	if err != nil {
 		return err
 	}
-	f.missingSince = time.Time{}
+	other := ""
+	if !made {
+		// Before deliveries come, which its answer would have to queue behind.
+		if other, err = f.otherArguments(l); err != nil {
+			return err
+		}
+	}
 	s, err := openSource(l, f.ep, o.Prefetch)
 	if err != nil {
 		return err
@@ -157,25 +170,44 @@ func (f *feed) attachStream(l *link) error {
 	if hasCode(err, amqp091.NotFound) {
 		return f.missing(err)
 	}
-	if err != nil || made {
+	if err != nil {
 		return err
 	}
-	return f.checkStream(l)
+	f.missingSince = time.Time{}
+	f.warnOf(other)
+	return nil
+}
+
+// clockSlack is by how much RabbitMQ's clock may differ from ours.
+const clockSlack = 5 * time.Second
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // streamOffset is an argument of consuming, and a header of each delivery.
 const streamOffset = "x-stream-offset"
 
-// offset is where to consume from. As long as nothing was read, nobody was
-// waiting for anything.
+// offset is where to consume from. As long as the node was never ready, nobody
+// was waiting for anything.
 func (f *feed) offset() any {
 	switch p := &f.place; {
-	case !p.read() && (f.x.opts.Stream.Replay == 0 || p.hopeless()):
+	case !p.read() && p.hopeless():
+		return "next"
+	case !p.read() && !f.readyAt.IsZero():
+		// It was ready, under an alarm: somebody may wait since.
+		return earlier(time.Now().Add(-f.x.opts.Stream.Replay), f.readyAt.Add(-clockSlack))
+	case !p.read() && f.x.opts.Stream.Replay == 0:
 		return "next"
 	case !p.read():
 		return time.Now().Add(-f.x.opts.Stream.Replay)
 	case p.from == fromOldest:
 		return "first"
+	case p.from == fromEnd:
+		return "last"
 	case p.from == fromKnown:
 		return int64(p.at(0).Offset)
 	case p.skip > 0:

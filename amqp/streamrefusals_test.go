@@ -75,6 +75,12 @@ func TestStreamRefusals(t *testing.T) {
 				}
 				return nil
 			})
+			eventually(t, func() error { // the status is set before it is logged
+				if len(n.logs.lines("level=WARN")) == 0 {
+					return errors.New("nothing logged")
+				}
+				return nil
+			})
 			if l := n.logs.lines("level=WARN"); len(l) != 1 || !strings.Contains(l[0], test.want) {
 				t.Errorf("log: %s, want one line with %q", n.logs, test.want)
 			}

@@ -154,8 +154,8 @@ func (g *Gateway) settle() {
 
 // Serve runs the exchange, the shards and the HTTP server until ctx ends.
 // Then it stops in order: not ready, no new connections, every client closed
-// with 1001 after what its log still holds for it, the exchange flushed, each
-// within the close timeout and some. It returns nil, or why it could not go on.
+// with 1001 after what its log still holds for it, within the close timeout and
+// some; the exchange flushed, within flushTimeout. It returns nil, or why it could not go on.
 // It is called once, after Listen.
 func (g *Gateway) Serve(ctx context.Context) error {
 	if g.lfd < 0 {
@@ -230,12 +230,16 @@ func (g *Gateway) drain() {
 		break
 	}
 	g.plain.shutdown(g.o.Clients.CloseTimeout)
-	ctx, cancel := context.WithTimeout(context.Background(), g.o.Clients.CloseTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 	defer cancel()
 	if err := g.ex.Flush(ctx); err != nil {
 		g.log.Warn("stopping: not all messages reached the exchange", "err", err)
 	}
 }
+
+// flushTimeout is how long a stop waits for the exchange to take what clients
+// sent. Longer than RabbitMQ's restarts and failovers mostly take.
+const flushTimeout = 20 * time.Second
 
 func (g *Gateway) openShards() error {
 	for range g.o.Shards {

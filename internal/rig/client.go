@@ -100,7 +100,7 @@ func Open(ctx context.Context, n *Node, path string, o ClientOptions) (*Client, 
 	if o.After != nil {
 		c.take(&o.After.Tally)
 		c.order = o.After.order
-		c.Who += ", before that " + o.After.Who
+		c.Who += ", resumed"
 	}
 	if err := c.upgrade(ctx, path); err != nil {
 		conn.Close()
@@ -145,10 +145,14 @@ func (c *Client) upgrade(ctx context.Context, path string) error {
 func Join(ctx context.Context, n *Node, path string, o ClientOptions) (*Client, error) {
 	c, err := Open(ctx, n, path, o)
 	if err == nil {
-		c.joined = true
-		go c.Listen()
+		c.join()
 	}
 	return c, err
+}
+
+func (c *Client) join() {
+	c.joined = true
+	go c.Listen()
 }
 
 // JoinMany connects so many, some at a time. If one fails, all are closed.

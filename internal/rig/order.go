@@ -10,7 +10,7 @@ import (
 type Order struct {
 	mu    sync.RWMutex
 	said  []Message       // guarded by mu
-	place map[Message]int // guarded by mu; the first, if there are several
+	place map[Message]int // guarded by mu
 }
 
 // NewOrder returns one in which nothing was said yet.
@@ -97,22 +97,24 @@ func (f *follower) step(m Message) {
 	}
 }
 
-// lead sets the order, unless somebody else just did.
+// lead sets the order, unless somebody else just did. Nothing comes in it twice.
 func (f *follower) lead(m Message) {
 	f.mu.Lock()
-	if f.next == len(f.said) {
+	before, again := f.place[m]
+	if f.next == len(f.said) && !again {
 		f.said = append(f.said, m)
-		if _, ok := f.place[m]; !ok {
-			f.place[m] = f.next
-		}
+		f.place[m] = f.next
 	}
-	same := f.said[f.next] == m
+	same := f.next < len(f.said) && f.said[f.next] == m
 	f.mu.Unlock()
-	if !same {
+	switch {
+	case same:
+		f.next++
+	case again:
+		f.err = fmt.Errorf("as message %d of the channel came %v, which was message %d before", f.next, m, before)
+	default:
 		f.deviate(m)
-		return
 	}
-	f.next++
 }
 
 func (f *follower) deviate(m Message) {

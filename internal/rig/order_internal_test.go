@@ -50,6 +50,10 @@ func TestOrder(t *testing.T) {
 			t.Errorf("%s, joined in the middle: no error", name)
 		}
 	}
+	again := follower{Order: o, next: o.Len()}
+	if again.hear(t, 11); again.err == nil || o.Len() != 9 {
+		t.Errorf("what was heard before leads the order: %v, %d messages", again.err, o.Len())
+	}
 	lost := follower{Order: o, next: Anywhere}
 	if lost.hear(t, 30); len(lost.early) != 1 {
 		t.Error("what nobody else heard has a place")

@@ -13,14 +13,15 @@ func Resume(ctx context.Context, after *Client, n *Node, path string, ids *IDs, 
 		return nil, err
 	}
 	o.After = after
-	c, err := Join(ctx, n, path+"?since="+id.String(), o)
+	c, err := Open(ctx, n, path+"?since="+id.String(), o)
 	if err != nil {
 		return nil, err
 	}
 	if c.Header.Get(GapHeader) != "" {
-		c.Close()
+		c.Close() // before it hears anything: that would be out of order
 		return nil, &GapError{fmt.Sprintf("%s resumed on %s behind message %v, %v: answered with %s", after.Who, n.Name, after.Latest(), id, GapHeader)}
 	}
+	c.join()
 	return c, nil
 }
 

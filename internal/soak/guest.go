@@ -44,12 +44,13 @@ func (s *soak) visit(ctx context.Context, chance *rand.Rand) {
 			stay.leave()
 			continue // the node isn't there, or not ready
 		}
-		s.look(ctx, c, stay, stays)
+		s.look(ctx, c, path, stay, stays)
 	}
 }
 
 // look is one visit.
-func (s *soak) look(ctx context.Context, c *rig.Client, stay stay, length time.Duration) {
+func (s *soak) look(ctx context.Context, c *rig.Client, path string, stay stay, length time.Duration) {
+	began := time.Now()
 	over := time.NewTimer(length)
 	defer over.Stop()
 	cut := false
@@ -70,6 +71,7 @@ func (s *soak) look(ctx context.Context, c *rig.Client, stay stay, length time.D
 	v.count++
 	v.heard += c.Total()
 	if err := c.OutOfOrder(); err != nil {
-		v.wrong = append(v.wrong, err)
+		v.wrong = append(v.wrong, fmt.Errorf("%w (%s, after %v)", err, path, time.Since(began).Round(time.Millisecond)))
+		s.logf("%v", v.wrong[len(v.wrong)-1])
 	}
 }
