@@ -17,7 +17,10 @@ type counter struct {
 	room    chan struct{}
 }
 
-func (c *counter) Deliver(gateway.Message) {
+func (c *counter) Deliver(m gateway.Message) {
+	if m.Blank {
+		return
+	}
 	if c.n++; c.n == c.want {
 		close(c.done)
 	}

@@ -32,6 +32,9 @@ func (f *feed) deliver(d *amqp091.Delivery, id gateway.ID) {
 	n.received.Add(1)
 	if !f.isNew(d) {
 		n.duplicates.Add(1)
+		if !id.IsZero() {
+			f.to.Deliver(gateway.Message{ID: id, Blank: true})
+		}
 		return
 	}
 	n.delivered.Add(1)

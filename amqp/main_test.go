@@ -170,6 +170,7 @@ func (n *node) flush(t *testing.T) {
 type receiver struct {
 	mu      sync.Mutex
 	got     []gateway.Message
+	read    gateway.ID // of the latest, blank ones too
 	gaps    []gateway.Gap
 	changed chan struct{} // closed at the next delivery or gap
 	held    chan struct{}
@@ -183,6 +184,10 @@ func newReceiver() *receiver {
 func (r *receiver) Deliver(m gateway.Message) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.read = m.ID
+	if m.Blank {
+		return
+	}
 	m.Payload = bytes.Clone(m.Payload)
 	r.got = append(r.got, m)
 	close(r.changed)

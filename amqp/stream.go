@@ -246,11 +246,13 @@ func (f *feed) streamed(d *amqp091.Delivery) error {
 		f.deliver(d, id)
 		return nil
 	}
-	f.x.counters.received.Add(1)
-	switch {
-	case d.AppId != appID || d.Type != markerType:
+	f.to.Deliver(gateway.Message{ID: id, Blank: true})
+	if d.AppId != appID || d.Type != markerType {
 		f.strange(d)
-	case d.MessageId == f.marker.id && !f.caught:
+		return nil
+	}
+	f.x.counters.received.Add(1)
+	if d.MessageId == f.marker.id && !f.caught {
 		f.caughtUp()
 	}
 	return nil

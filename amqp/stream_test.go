@@ -70,6 +70,35 @@ func TestStreamID(t *testing.T) {
 	}
 }
 
+// The gateway is told how far the stream was read, also by what no client gets:
+// the node's marker, and what came before.
+func TestStreamBlank(t *testing.T) {
+	n := newNode(t, streaming(t))
+	read := func() gateway.ID {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return n.read
+	}
+	last := read()
+	if last.IsZero() {
+		t.Fatal("ready, and nothing was read")
+	}
+	p := program(t)
+	for i, id := range []string{"a", "a", "b"} {
+		send(t, p, exchangeName(t), "room", amqp091.Publishing{MessageId: id, Body: []byte("hello")})
+		eventually(t, func() error {
+			if now := read(); now.Offset <= last.Offset {
+				return fmt.Errorf("message %d: read up to %v", i, now)
+			}
+			return nil
+		})
+		last = read()
+	}
+	if got := n.wait(t, 2); len(got) != 2 || got[1].ID != last {
+		t.Errorf("%d messages", len(got))
+	}
+}
+
 // A node reads back as far as it is told before it is ready, and else begins
 // with what comes next.
 func TestStreamReplay(t *testing.T) {

@@ -23,8 +23,7 @@ func (g *Gateway) future(name []byte, id ID) bool {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	// Who awaits an exchange awaits one whose ids are the same on all nodes.
-	if !g.ids.global && !g.o.AwaitExchange || id.Offset <= g.ids.last {
+	if !g.ids.global || id.Offset <= g.ids.last {
 		return false
 	}
 	// Offsets may have begun anew: then it can be a known one.
@@ -51,6 +50,11 @@ func (s *shard) await(c *client, b []byte, offset uint64) {
 	}
 	s.waiting[c] = waiter{offset, s.now}
 	s.watch(c, 0)
+}
+
+func (s *shard) isWaiting(c *client) bool {
+	_, ok := s.waiting[c]
+	return ok
 }
 
 // visitWaiting goes on with handshakes whose message has come, or doesn't come

@@ -113,8 +113,9 @@ func TestFutureLeft(t *testing.T) {
 		t.Error("Warren-Gap")
 	}
 	n.stop()
-	if _, err := all[2].in.ReadByte(); err == nil {
-		t.Error("an answer from a node that stops")
+	answer, err := http.ReadResponse(all[2].in, nil)
+	if err != nil || answer.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("from a node that stops: %v, %v", answer, err)
 	}
 	if st := n.Stats(); st.Connections != 0 || st.Inbound != 0 {
 		t.Errorf("left behind: %+v", st)
@@ -157,4 +158,31 @@ func TestFutureUnlinked(t *testing.T) {
 	if known.expectOpen(t) {
 		t.Error("Warren-Gap for a known id")
 	}
+}
+
+// What no client gets tells how far the exchange was read: an older id is
+// unknown at once, a newer one may be still to come.
+func TestBlank(t *testing.T) {
+	r := newRecorder()
+	n := start(t, keeping(1000), r)
+	to := <-r.to
+	root := listen(t, n, "/ws", smallWindow)
+	to.Deliver(gateway.Message{ID: idOf(10), Blank: true})
+	l := approach(t, n, since("room", idOf(5)), smallWindow)
+	if !l.expectOpen(t) {
+		t.Error("no Warren-Gap")
+	}
+	if st := n.Stats(); st.Awaited != 0 || st.Delivered != 0 {
+		t.Errorf("counted: %+v", st)
+	}
+	ahead := approach(t, n, since("room", idOf(11)), smallWindow)
+	awaitStats(t, n, "it waits", func(st gateway.Stats) bool { return st.Awaited == 1 })
+	to.Deliver(message("room", 11))
+	to.Deliver(message("room", 12))
+	if ahead.expectOpen(t) {
+		t.Error("Warren-Gap")
+	}
+	ahead.expectNumbers(t, 12, 12)
+	l.expectNumbers(t, 11, 12)
+	root.expectNumbers(t, 11, 12)
 }

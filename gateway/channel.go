@@ -34,9 +34,13 @@ type channel struct {
 // a shard stores sleeping, then looks for mail, then polls; and it clears dirty
 // before it reads the end of the log.
 func (g *Gateway) Deliver(m Message) {
-	g.count.delivered.Add(1)
 	g.mu.Lock()
 	g.ids.take(&m)
+	if m.Blank {
+		g.mu.Unlock()
+		return
+	}
+	g.count.delivered.Add(1)
 	if len(m.Payload) > g.o.WebSocket.MaxDeliverSize {
 		g.mu.Unlock()
 		g.tooLarge(m)

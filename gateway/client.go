@@ -79,6 +79,7 @@ type debt struct {
 	// Of a client that asked for what is past.
 	resuming  bool  // it is served what others leave it
 	starved   bool  // its socket had room, but it was not its turn
+	rationed  bool  // it was starved in this window
 	parked    bool  // it is ahead of the members: see shard.park
 	allowance int64 // bytes that it may lag by beyond clients.max_lag
 

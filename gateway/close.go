@@ -9,6 +9,7 @@ import (
 	"warren/gateway/frame"
 	"warren/gateway/framelog"
 	"warren/gateway/poll"
+	"warren/gateway/request"
 )
 
 // Close codes that gobwas/ws has no name for (RFC 6455, 7.4 and the registry).
@@ -62,6 +63,7 @@ func (s *shard) shut(c *client, code ws.StatusCode, reason string, rest remainde
 	}
 	d := c.out
 	d.last = frame.AppendClose(nil, code, reason)
+	d.resuming, d.starved = false, false // it waits for no more turns: its time is limited
 	switch rest {
 	case writeLog:
 		d.until = a.channel.log.End()
@@ -221,6 +223,9 @@ func (s *shard) stop() {
 		c := s.slots[i].c
 		switch {
 		case c == nil:
+		case c.state == reading && s.isWaiting(c):
+			delete(s.waiting, c)
+			s.refuse(c, request.ErrStopping)
 		case c.state == reading:
 			s.drop(c, endRefused)
 		case c.state == open:

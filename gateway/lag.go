@@ -41,7 +41,7 @@ func (s *shard) checkLags(a *audience) {
 		c := a.late[i]
 		s.measure(c)
 		d := c.out
-		if c.state == open && d.lag > int64(s.g.o.Clients.MaxLag)+d.allowance && !d.starved {
+		if c.state == open && d.lag > int64(s.g.o.Clients.MaxLag)+d.allowance && !d.starved && !d.parked {
 			s.slow(c)
 		}
 	}
@@ -106,7 +106,7 @@ func (s *shard) progress(c *client) {
 	reads := d.took >= int64(s.g.o.Clients.MaxLag)/8
 	over := int32(s.now-d.windowAt) >= windowMillis
 	if d.resuming {
-		reads = reads || d.starved
+		reads = reads || d.rationed // it was not let take more
 		if over && !reads {
 			d.resuming, d.allowance = false, 0 // slow, if it lags by as much as others may
 		}
@@ -115,6 +115,6 @@ func (s *shard) progress(c *client) {
 		s.stand(c, standing{late: reads, stalled: !reads})
 	}
 	if over {
-		d.windowAt, d.took = s.now, 0
+		d.windowAt, d.took, d.rationed = s.now, 0, d.starved
 	}
 }

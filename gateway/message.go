@@ -31,6 +31,10 @@ type Message struct {
 	// give, the gateway numbers it, for this process only.
 	ID ID
 
+	// Blank says that it is for no client. It only tells by its ID how far the
+	// exchange was read.
+	Blank bool
+
 	// At is when a delivered message was published, as far as is known; the
 	// time of delivery if zero. Histories forget by it.
 	At time.Time

@@ -106,19 +106,20 @@ func (s *shard) unpark(a *audience) {
 // starve makes a resuming client wait for its turn.
 func (s *shard) starve(c *client) {
 	if !c.out.starved {
-		c.out.starved = true
+		c.out.starved, c.out.rationed = true, true
 		s.turns = append(s.turns, c)
 	}
 }
 
-// catchUpSome gives those who wait for it their turn, first in, first out.
+// catchUpSome gives those who wait for it their turn, first in, first out, as
+// many as a sweep makes writes.
 func (s *shard) catchUpSome() {
 	if s.catchUpAt != s.now {
 		// As much as others get, if they get more: else who resumes beside a
 		// fast source would fall ever further back.
 		s.catchUpAt, s.catchUp, s.swept = s.now, max(catchUpBytes, s.swept), 0
 	}
-	for s.catchUp > 0 && len(s.turns) > 0 {
+	for n := 0; n < sweepWrites && s.catchUp > 0 && len(s.turns) > 0; n++ {
 		c := s.turns[0]
 		s.turns[0] = nil
 		if s.turns = s.turns[1:]; len(s.turns) == 0 {

@@ -358,3 +358,139 @@ func TestShedSparesHistory(t *testing.T) {
 		t.Errorf("states %d and %d, %d shed", alone.c.state, within.c.state, st.g.count.shed.Load())
 	}
 }
+
+// Whoever waits for its turn can't be told from dead: it is sent no ping.
+func TestStarvedIsNotDead(t *testing.T) {
+	st := newStage(t, Options{
+		WebSocket: WebSocketOptions{PingInterval: time.Second, PongTimeout: time.Second},
+		History:   HistoryOptions{Messages: 1000},
+	})
+	for range 100 {
+		st.g.Deliver(Message{Channel: "room", Payload: make([]byte, 4<<10)})
+	}
+	a := st.starved(t)
+	for range 50 {
+		st.s.now += 100
+		st.s.visit(a.c)
+	}
+	if a.c.state != open {
+		t.Error("it was given up")
+	}
+	st.s.catchUpSome()
+	for range 50 {
+		st.s.now += 100
+		st.s.visit(a.c)
+	}
+	if a.c.state != gone {
+		t.Error("it had its turn, and stays silent for long, but isn't given up")
+	}
+}
+
+// starved resumes on room while others have all the turns.
+func (st *stage) starved(t *testing.T) *actor {
+	t.Helper()
+	poll := func() {
+		if err := st.s.poll(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	poll()
+	st.s.catchUpAt, st.s.catchUp = st.s.now, 0
+	a := st.ask(t, "/ws/room?history=1000")
+	if err := unix.SetsockoptInt(a.c.sock(), unix.SOL_SOCKET, unix.SO_SNDBUF, 32<<10); err != nil {
+		t.Fatal(err)
+	}
+	poll()
+	a.take(t)
+	if !a.c.out.starved {
+		t.Fatal("it has its turn at once")
+	}
+	return a
+}
+
+// A client that had one turn in a window could not take more: it isn't slow.
+// Nor does it stay so for ever, if it then takes nothing.
+func TestRationedIsNotSlow(t *testing.T) {
+	for _, reads := range []bool{true, false} {
+		st := newStage(t, Options{Clients: ClientOptions{MaxLag: 1 << 20}, History: HistoryOptions{Messages: 1000}})
+		for range 400 {
+			st.g.Deliver(Message{Channel: "room", Payload: make([]byte, 8<<10)})
+		}
+		a := st.starved(t)
+		pass := func(millis uint32) {
+			for end := st.s.now + millis; st.s.now != end; {
+				st.s.now += 100
+				st.s.visitLate()
+			}
+		}
+		pass(windowMillis - 100)
+		st.s.catchUpSome()
+		pass(200)
+		if reads {
+			a.take(t)
+			pass(200)
+		} else {
+			pass(2 * windowMillis)
+		}
+		if evicted := a.c.state != open; evicted == reads {
+			t.Errorf("it reads: %v, closed as slow: %v", reads, evicted)
+		}
+	}
+}
+
+// A pass gives no more turns than a sweep makes writes, however much others
+// were written, and the rest soon.
+func TestTurnsAreBounded(t *testing.T) {
+	st := newStage(t, Options{History: HistoryOptions{Messages: 1000}})
+	st.g.maxClients = 10 * sweepWrites
+	for range 20 {
+		st.g.Deliver(Message{Channel: "room", Payload: make([]byte, 4<<10)})
+	}
+	if err := st.s.poll(); err != nil {
+		t.Fatal(err)
+	}
+	st.s.catchUpAt, st.s.catchUp = st.s.now, 0
+	for range 2 * sweepWrites {
+		st.ask(t, "/ws/room?history=1000")
+	}
+	for len(st.s.turns) < 2*sweepWrites {
+		if err := st.s.poll(); err != nil {
+			t.Fatal(err)
+		}
+		st.s.catchUpAt, st.s.catchUp = st.s.now, 0
+	}
+	st.s.swept, st.s.catchUpAt = 1<<30, st.s.now-1
+	st.s.catchUpSome()
+	if left := len(st.s.turns); left < sweepWrites || st.s.patience() != 0 {
+		t.Errorf("%d turns at once, the next in %d ms", 2*sweepWrites-left, st.s.patience())
+	}
+}
+
+// A client that is closed is written what is due to it at once, not by turns:
+// its time is limited.
+func TestShutNeedsNoTurns(t *testing.T) {
+	for name, rest := range map[string]remainder{"stop": writeLog, "gap": writeGap} {
+		st := newStage(t, Options{History: HistoryOptions{Messages: 1000}})
+		const messages = 400
+		for range messages {
+			st.g.Deliver(Message{Channel: "room", Payload: make([]byte, 8<<10)})
+		}
+		a := st.starved(t)
+		st.g.Gap(Gap{Reason: "test"})
+		st.s.shut(a.c, ws.StatusGoingAway, "bye", rest)
+		for limit := time.Now().Add(time.Minute); a.c.out != nil; {
+			if time.Now().After(limit) {
+				t.Fatalf("%s: it got %d bytes and waits", name, len(a.got))
+			}
+			if err := st.s.poll(); err != nil {
+				t.Fatal(err)
+			}
+			st.s.catchUpAt, st.s.catchUp = st.s.now, 0 // others have all the turns
+			a.take(t)
+		}
+		a.take(t)
+		if got := a.payloads(t); len(got) != messages+1 || got[messages] != "\x03\xe9bye" {
+			t.Errorf("%s: %d messages", name, len(got))
+		}
+	}
+}

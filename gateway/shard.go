@@ -161,6 +161,8 @@ func (s *shard) patience() int {
 	switch {
 	case !s.work.empty():
 		return 0
+	case len(s.turns) > 0 && s.catchUp > 0:
+		return 0
 	case len(s.turns) > 0:
 		return 1
 	case s.conns.Load() == 0 && s.retained.Load() == 0 && (s.accepting || s.stopping):

@@ -63,6 +63,9 @@ func (s *shard) visitOpen(c *client) {
 	if c.hold != nil || c.peerDone {
 		return // it isn't read from: silence means nothing
 	}
+	if c.out != nil && (c.out.starved || c.out.parked) {
+		return // it isn't written to: a ping would wait, too
+	}
 	o := &s.g.o.WebSocket
 	alive := c.heard
 	if c.out != nil && int32(c.out.tookAt-alive) > 0 {
