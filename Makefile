@@ -32,7 +32,7 @@ setup: ## install what the tests need and this machine lacks
 test: setup ## run all tests, with real RabbitMQ, HAProxy and Chromium
 	go test -race -count=1 -timeout 10m ./...
 
-bench: ## print the figures beside their yardsticks
+bench: setup ## print the figures beside their yardsticks
 	go run ./cmd/warrenbench $(BENCHARGS)
 	go test -run '^$$' -bench . ./gateway
 

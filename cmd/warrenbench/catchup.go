@@ -19,17 +19,7 @@ type catchup struct {
 
 func (c catchup) run(ctx context.Context, b *bench) (figures []figure, err error) {
 	c.messages = b.affordable(c.messages)
-	k, err := b.broker(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, k.stop()) }()
-	link, err := startForwarder(k.addr)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, link.close()) }()
-	nodes, stop, err := b.startNodes(ctx, k.streamed(link.addr()))
+	s, stop, err := b.newOutages(ctx, false)
 	if err != nil {
 		return nil, err
 	}
@@ -39,14 +29,13 @@ func (c catchup) run(ctx context.Context, b *bench) (figures []figure, err error
 	what := "messages a second, catching up"
 	d := duel[passage]{
 		what: what, trials: c.trials,
-		setUp: func() (func() error, error) {
-			var err error
-			o, err = b.beginOutage(ctx, k, link, nodes[0], c.clients, c.messages)
-			return func() error { return o.close(ctx) }, err
+		setUp: func() (end func() error, err error) {
+			o, end, err = b.beginOutage(ctx, s, c.clients, c.messages)
+			return end, err
 		},
 		sides: []side[passage]{
 			{"server", func() (passage, error) { return c.byNode(ctx, o) }},
-			{"yardstick", func() (passage, error) { return c.byRabbit(ctx, b, k, o) }},
+			{"yardstick", func() (passage, error) { return c.byRabbit(ctx, b, s.k, o) }},
 		},
 	}
 	v, err := d.run(b)

@@ -107,21 +107,28 @@ func TestBenchmarks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(figures) != len(c.want) {
-				t.Fatalf("%d figures, want %q", len(figures), c.want)
-			}
-			for i, f := range figures {
-				if f.What != c.want[i] {
-					t.Errorf("figure %q, want %q", f.What, c.want[i])
-				}
-				if f.Met != nil && !*f.Met {
-					t.Errorf("%s: target %s missed with %v", f.What, f.Target, f.Server)
-				}
-				if c.name != "memory" && (f.Server.Median <= 0 || f.Yardstick.Median <= 0 || f.Ratio.Median <= 0) {
-					t.Errorf("%s: server %v, yardstick %v, ratio %v: want them positive", f.What, f.Server, f.Yardstick, f.Ratio)
-				}
-			}
+			checkFigures(t, figures, c.want, c.name != "memory")
 		})
+	}
+}
+
+// checkFigures wants figures of those names, their targets met; positive ones,
+// unless they may be nothing.
+func checkFigures(t *testing.T, figures []figure, want []string, positive bool) {
+	t.Helper()
+	if len(figures) != len(want) {
+		t.Fatalf("%d figures, want %q", len(figures), want)
+	}
+	for i, f := range figures {
+		if f.What != want[i] {
+			t.Errorf("figure %q, want %q", f.What, want[i])
+		}
+		if f.Met != nil && !*f.Met {
+			t.Errorf("%s: target %s missed with %v: server %v", f.What, f.Target, f.Ratio, f.Server)
+		}
+		if positive && (f.Server.Median <= 0 || f.Yardstick.Median <= 0 || f.Ratio.Median <= 0) {
+			t.Errorf("%s: server %v, yardstick %v, ratio %v: want them positive", f.What, f.Server, f.Yardstick, f.Ratio)
+		}
 	}
 }
 

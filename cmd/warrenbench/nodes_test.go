@@ -30,20 +30,7 @@ func TestBenchmarksOfNodes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(figures) != len(c.want) {
-				t.Fatalf("%d figures, want %q", len(figures), c.want)
-			}
-			for i, f := range figures {
-				if f.What != c.want[i] {
-					t.Errorf("figure %q, want %q", f.What, c.want[i])
-				}
-				if f.Met != nil && !*f.Met {
-					t.Errorf("%s: target %s missed with %v", f.What, f.Target, f.Ratio)
-				}
-				if f.Server.Median <= 0 || f.Yardstick.Median <= 0 || f.Ratio.Median <= 0 {
-					t.Errorf("%s: server %v, yardstick %v, ratio %v: want them positive", f.What, f.Server, f.Yardstick, f.Ratio)
-				}
-			}
+			checkFigures(t, figures, c.want, true)
 		})
 	}
 }

@@ -104,8 +104,8 @@ func (h *harm) killNode(ctx context.Context) error {
 	})
 }
 
-// stopLimit is close_timeout twice, and more.
-const stopLimit = time.Minute
+// stopLimit is clients.close_timeout, 20 s for RabbitMQ's confirms, and as much again.
+const stopLimit = 90 * time.Second
 
 func (h *harm) stopNode(ctx context.Context) error {
 	return h.mortal().ending(ctx, func() error {
