@@ -19,7 +19,7 @@ type Exchange interface {
 
 	// Publish takes m without blocking, or refuses it with ErrBusy; then
 	// it calls Receiver.Ready once there is room again. It copies what it
-	// keeps of m.Payload. It may be called from any goroutine, before,
+	// keeps of m.Payload. m.Settled is called for what it took only. It may be called from any goroutine, before,
 	// while and after Run runs. Messages published by one goroutine keep
 	// their order.
 	Publish(m Message) error
@@ -37,8 +37,9 @@ type Exchange interface {
 
 // Receiver is the gateway as an exchange sees it.
 type Receiver interface {
-	// Deliver appends m to the logs of those who listen. It never waits
-	// for a client, and copies what it keeps. Called from one goroutine
+	// Deliver appends m to the logs of those who listen, or if m.Client is
+	// given, hands it to that one. It never waits for a client, and copies
+	// what it keeps. Called from one goroutine
 	// at a time; message order is delivery order.
 	Deliver(m Message)
 

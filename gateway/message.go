@@ -1,6 +1,9 @@
 package gateway
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // Message is what travels through an exchange: one WebSocket message from a
 // browser, or one AMQP message from any program.
@@ -18,14 +21,23 @@ type Message struct {
 	// (RFC 6455, 5.6). Otherwise it is binary.
 	Text bool
 
-	// Client is the connection a published message came from; 0 for a
-	// delivered one.
+	// Client is the connection a published message came from, or the only one
+	// that a delivered message is for; 0 for none.
 	Client ConnID
 
-	// User is whose message it is, by the token of its connection, and ClientID
-	// the id that its sender gave it: within the user, or else within the
-	// connection, it is delivered once. Of a published message; empty is none.
-	User, ClientID string
+	// User is whose message it is, by the token of its connection; Session a
+	// secret of its sender's; and ClientID the id that its sender gave it:
+	// within the user, or else the session, or else the connection, it is
+	// delivered once. Of a published message; empty is none.
+	User, Session, ClientID string
+
+	// Settled, of a published message, is called once, when the exchange has
+	// confirmed it or, with an error, won't take it. It doesn't block. Any
+	// goroutine, not from within Publish. Nil: nobody asks.
+	Settled func(MessageID, error)
+
+	// MessageID names a delivered message by its publisher, if it has a name.
+	MessageID MessageID
 
 	// ID names a delivered message on every node. If the exchange has none to
 	// give, the gateway numbers it, for this process only.
@@ -36,8 +48,24 @@ type Message struct {
 	Blank bool
 
 	// At is when a delivered message was published, as far as is known; the
-	// time of delivery if zero. Histories forget by it.
+	// time of delivery if zero.
 	At time.Time
+}
+
+// MessageID is AMQP's message_id. Warren's nodes number what they publish, by
+// Seq from 1 on; with Seq 0, Publisher is the whole id of another program's
+// message. The zero MessageID is none.
+type MessageID struct {
+	Publisher string
+	Seq       uint64
+}
+
+// String is "<publisher>-<seq>", or another program's id as it is.
+func (id MessageID) String() string {
+	if id.Seq == 0 {
+		return id.Publisher
+	}
+	return id.Publisher + "-" + strconv.FormatUint(id.Seq, 10)
 }
 
 // ConnID names a connection for as long as the process lives. It is never

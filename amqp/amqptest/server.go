@@ -242,11 +242,12 @@ func (s *Server) Ctl(ctx context.Context, args ...string) (string, error) {
 	return string(out), nil
 }
 
-// Sync has the node write to disk what was declared. By itself it does that
-// within a second; a node killed before that may have a stream that is neither
+// Sync has the node write to disk what was declared, and which Raft servers it
+// runs, the one that keeps track of streams among them. By itself it does that
+// within seconds; a node killed before that may have a stream that is neither
 // there nor to be made anew.
 func (s *Server) Sync(ctx context.Context) error {
-	_, err := s.Ctl(ctx, "eval", "ok = mnesia:sync_log().")
+	_, err := s.Ctl(ctx, "eval", "ok = mnesia:sync_log(), [ok = dets:sync(T) || T <- dets:all()], ok.")
 	return err
 }
 
