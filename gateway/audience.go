@@ -11,13 +11,13 @@ import (
 // less where clients.max_lag is small: see Gateway.chunk.
 const chunkBytes = 64 << 10
 
-// audience is one channel's clients on one shard.
+// audience is one channel's clients of one encoding on one shard.
 //
 // Members are caught up and share one cursor: a delivery is one write each and
 // nothing else. Who didn't take all of a write is late, and has a cursor of its
 // own until it reaches the members' again.
 type audience struct {
-	channel *channel // static
+	edition *edition // static
 	shard   *shard   // static
 
 	// Any goroutine.
@@ -29,9 +29,9 @@ type audience struct {
 	cursor  framelog.Cursor // of members[swept:]; the others are behind chunk
 	chunk   []byte          // what a sweep is writing; nil between sweeps
 	swept   int             // members[:swept] were written chunk
-	members []*client
-	late    []*client
-	parked  int // of late: ahead of the front
+	members []*seat
+	late    []*seat
+	parked  int // of late: their clients are parked
 
 	index    int    // in shard.audiences
 	queued   bool   // in shard.work
@@ -59,21 +59,21 @@ func (a *audience) front() framelog.Cursor {
 	return c
 }
 
-// join adds c, which is at the front.
-func (a *audience) join(c *client) {
-	c.late = false
-	c.index = int32(len(a.members))
-	a.members = append(a.members, c)
+// join adds x, which is at the front.
+func (a *audience) join(x *seat) {
+	x.behind = nil
+	x.index = int32(len(a.members))
+	a.members = append(a.members, x)
 	if a.chunk != nil {
 		// The front is behind the chunk: among those that have it.
-		a.swap(int(c.index), a.swept)
+		a.swap(int(x.index), a.swept)
 		a.swept++
 	}
 }
 
 // part removes a member. Nobody else is skipped by a sweep under way.
-func (a *audience) part(c *client) {
-	i := int(c.index)
+func (a *audience) part(x *seat) {
+	i := int(x.index)
 	if i < a.swept {
 		a.swept--
 		a.swap(i, a.swept)
@@ -91,21 +91,19 @@ func (a *audience) swap(i, j int) {
 	m[i].index, m[j].index = int32(i), int32(j)
 }
 
-func (a *audience) addLate(c *client) {
-	c.late = true
-	c.index = int32(len(a.late))
-	a.late = append(a.late, c)
+func (a *audience) addLate(x *seat) {
+	x.index = int32(len(a.late))
+	a.late = append(a.late, x)
 	a.shard.latecomers[a] = struct{}{}
 }
 
-func (a *audience) removeLate(c *client) {
-	if c.out != nil && c.out.parked {
-		c.out.parked = false
+func (a *audience) removeLate(x *seat) {
+	if x.client.out.parked {
 		a.parked--
 	}
 	last := len(a.late) - 1
-	a.late[c.index] = a.late[last]
-	a.late[c.index].index = c.index
+	a.late[x.index] = a.late[last]
+	a.late[x.index].index = x.index
 	a.late[last] = nil
 	a.late = a.late[:last]
 	if last == 0 {

@@ -19,14 +19,14 @@ func TestSweepOrder(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(seed, 0))
 		log := framelog.New()
 		a := &audience{cursor: log.Cursor()}
-		at := map[*client]int64{} // up to where each has been written
+		at := map[*seat]int64{} // up to where each has been written
 		begin := func() {
 			log.Append(frame.Size(9), func(b []byte) []byte {
 				return frame.Append(b, ws.OpText, fmt.Appendf(nil, "%09d", rnd.IntN(1e9)))
 			})
 			a.chunk, a.swept = a.cursor.Chunk(1), 0
 		}
-		check := func(c *client) {
+		check := func(c *seat) {
 			if place := a.place(int(c.index)); place.Pos() != at[c] {
 				t.Fatalf("seed %d: a member at index %d counts as written to %d, and was to %d", seed, c.index, place.Pos(), at[c])
 			}
@@ -34,7 +34,7 @@ func TestSweepOrder(t *testing.T) {
 		for range 500 {
 			switch n := rnd.IntN(10); {
 			case n < 2:
-				c := &client{}
+				c := &seat{}
 				front := a.front()
 				at[c] = front.Pos()
 				a.join(c)
@@ -82,9 +82,10 @@ func TestQuietChannels(t *testing.T) {
 	for i := range clients {
 		c := &client{state: open}
 		name := fmt.Appendf(nil, "channel/%d", i)
-		c.audience, _ = g.attach(name, s, start{})
-		c.channel = c.audience.channel.name
-		c.audience.join(c)
+		a, at := g.attach(name, rawFrames, s, start{})
+		c.channel = a.edition.channel.name
+		c.seat.take(c, a, at)
+		a.join(&c.seat)
 		clients[i] = c
 		g.Deliver(Message{Channel: c.channel, Payload: make([]byte, 1000)})
 	}

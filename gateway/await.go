@@ -23,12 +23,12 @@ func (g *Gateway) future(name []byte, id ID) bool {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.ids.global || id.Offset <= g.ids.last {
+	if !g.ids.global || id.Offset <= g.ids.last.Offset {
 		return false
 	}
 	// Offsets may have begun anew: then it can be a known one.
 	if ch := g.channels[string(name)]; ch != nil {
-		if _, ok := ch.log.Behind(id.Offset, id.Check); ok {
+		if _, ok := ch.kept().Behind(id.Offset, id.Check); ok {
 			return false
 		}
 	}
@@ -64,7 +64,7 @@ func (s *shard) visitWaiting() {
 		return
 	}
 	s.g.mu.Lock()
-	last := s.g.ids.last
+	last := s.g.ids.last.Offset
 	s.g.mu.Unlock()
 	for c, w := range s.waiting {
 		late := int32(s.now-w.since) >= awaitMillis ||

@@ -11,20 +11,18 @@ import (
 	"warren/gateway/request"
 )
 
-// channel is a name with listeners or a history, and its log. It exists while
-// there is either.
+// channel is a name with listeners or a history. It exists while there is
+// either.
 type channel struct {
 	name string // static
 
-	// gapAt is the end of the log when messages were last missing behind it;
-	// -1: never. Any goroutine.
-	gapAt atomic.Int64
-	gap   atomic.Uint32 // Gateway.gaps with it
+	gap atomic.Uint32 // Gateway.gaps when messages were last missing; any goroutine
 
 	// Guarded by Gateway.mu.
-	log       *framelog.Log // its End and Beyond are for any goroutine
-	audiences []*audience   // copied on write: see Deliver
-	past      *past         // nil without history
+	editions  [encodings]*edition // those with listeners, and the raw one with a history; else nil
+	listeners int                 // audiences
+	past      *past               // nil without history
+	born      uint64              // offset of the delivery before it was made
 }
 
 // Deliver implements Receiver.
@@ -35,7 +33,10 @@ type channel struct {
 // before it reads the end of the log.
 func (g *Gateway) Deliver(m Message) {
 	g.mu.Lock()
-	g.ids.take(&m)
+	before := g.ids.position()
+	if g.ids.take(&m) {
+		g.histories.unkept = m.ID.Offset
+	}
 	if m.Blank {
 		g.mu.Unlock()
 		return
@@ -43,60 +44,83 @@ func (g *Gateway) Deliver(m Message) {
 	g.count.delivered.Add(1)
 	if len(m.Payload) > g.o.WebSocket.MaxDeliverSize {
 		g.mu.Unlock()
-		g.tooLarge(m)
+		g.tooLarge(&m, before)
 		return
 	}
-	var mark framelog.Mark
-	if g.histories.keeps() {
-		mark = g.markLocked(m)
-	}
-	named := g.appendLocked(m.Channel, m, mark)
-	var root []*audience
+	mark := g.markLocked(&m)
+	var told [2 * encodings][]*audience
+	heard := g.appendLocked(m.Channel, &m, &mark, told[:0])
 	if m.Channel != "" {
-		root = g.appendLocked("", m, mark)
+		heard = g.appendLocked("", &m, &mark, heard)
 	}
 	g.mu.Unlock()
-	if len(named) == 0 && len(root) == 0 {
+	if len(heard) == 0 {
 		g.count.unheard.Add(1)
 	}
-	for _, a := range named {
-		a.shard.notify(a)
-	}
-	for _, a := range root {
-		a.shard.notify(a)
+	notify(heard)
+}
+
+// notify tells shards of what was appended.
+func notify(heard [][]*audience) {
+	for _, audiences := range heard {
+		for _, a := range audiences {
+			a.shard.notify(a)
+		}
 	}
 }
 
-// appendLocked appends m to a channel's log, if it exists or is to be kept, and
-// returns who is to be told.
-func (g *Gateway) appendLocked(name string, m Message, mark framelog.Mark) []*audience {
+// appendLocked appends m to a channel's logs, if it exists or is to be kept, and
+// adds to heard who is to be told.
+func (g *Gateway) appendLocked(name string, m *Message, mark *framelog.Mark, heard [][]*audience) [][]*audience {
 	ch := g.channels[name]
-	keeps := g.histories.keeps()
 	if ch == nil {
-		if !keeps || name != "" && !request.ValidChannel(name) {
-			return nil
+		if !g.histories.keeps() || name != "" && !request.ValidChannel(name) {
+			return heard
 		}
 		ch = g.addLocked(strings.Clone(name))
 	}
+	if name != "" {
+		mark.Topic = ch.name // root's histories need not keep another copy
+	}
+	for _, e := range ch.editions {
+		if e == nil {
+			continue
+		}
+		if e.enc == rawFrames {
+			g.appendRawLocked(e, m, mark)
+		} else {
+			g.appendEncodedLocked(e, m, mark)
+		}
+		if len(e.audiences) > 0 {
+			heard = append(heard, e.audiences)
+			g.pressLocked(e)
+		}
+	}
+	return heard
+}
+
+// appendRawLocked appends m to a log of raw frames.
+func (g *Gateway) appendRawLocked(e *edition, m *Message, mark *framelog.Mark) {
 	op := ws.OpBinary
 	if m.Text {
 		op = ws.OpText
 	}
 	encode := func(dst []byte) []byte { return frame.Append(dst, op, m.Payload) }
 	size := frame.Size(len(m.Payload))
-	if keeps {
-		if ch.log.AppendMarked(size, mark, encode) {
-			g.keepLocked(ch)
-		}
-	} else {
-		ch.log.Append(size, encode)
+	if !g.histories.keeps() {
+		e.log.Append(size, encode)
+	} else if e.log.AppendMarked(size, *mark, encode) {
+		g.keepLocked(e.channel)
 	}
-	for _, a := range ch.audiences {
-		if ch.log.End()-a.offered.Load() > g.pressLag && a.pressing.CompareAndSwap(false, true) {
+}
+
+// pressLocked holds the source back, if a shard has too much of a log to offer.
+func (g *Gateway) pressLocked(e *edition) {
+	for _, a := range e.audiences {
+		if e.log.End()-a.offered.Load() > g.pressLag && a.pressing.CompareAndSwap(false, true) {
 			g.crowd.press()
 		}
 	}
-	return ch.audiences
 }
 
 // keepLocked is called when a channel's log keeps more.
@@ -109,13 +133,11 @@ func (g *Gateway) keepLocked(ch *channel) {
 
 // addLocked makes a channel.
 func (g *Gateway) addLocked(name string) *channel {
-	ch := &channel{name: name}
-	ch.gapAt.Store(-1)
+	ch := &channel{name: name, born: g.ids.reached()}
 	if h := &g.histories; h.keeps() {
-		ch.log, ch.past = framelog.NewKeeping(&h.limits), new(past)
+		ch.past = new(past)
+		g.editionLocked(ch, rawFrames)
 		h.enlist(ch)
-	} else {
-		ch.log = framelog.New()
 	}
 	g.channels[name] = ch
 	return ch
@@ -125,38 +147,43 @@ func (g *Gateway) addLocked(name string) *channel {
 // nothing.
 func (g *Gateway) removeIdleLocked(ch *channel) bool {
 	keeps := g.histories.keeps()
-	if len(ch.audiences) > 0 || keeps && ch.log.Segments() > 0 {
+	if ch.listeners > 0 || keeps && ch.kept().Segments() > 0 {
 		return false
 	}
 	delete(g.channels, ch.name)
 	if keeps {
+		if offset, ok := ch.kept().Dropped(); ok {
+			g.histories.unkept = max(g.histories.unkept, offset)
+		}
 		g.histories.strike(ch)
 	}
 	return true
 }
 
-// attach finds or makes the audience of a channel on s, and the place where a
-// client begins that asks for what is past.
-func (g *Gateway) attach(name []byte, s *shard, from start) (*audience, place) {
+// attach finds or makes the audience of a channel, in one encoding, on s, and
+// the place where a client begins that asks for what is past.
+func (g *Gateway) attach(name []byte, enc encoding, s *shard, from start) (*audience, beginning) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	ch := g.channels[string(name)]
 	if ch == nil {
 		ch = g.addLocked(string(name))
 	}
-	at := g.placeLocked(ch, from)
-	for _, a := range ch.audiences {
+	e := g.editionLocked(ch, enc)
+	at := g.placeLocked(e, from)
+	for _, a := range e.audiences {
 		if a.shard == s {
 			return a, at
 		}
 	}
-	if len(ch.audiences) == 0 {
+	if ch.listeners == 0 {
 		g.heard++
 	}
-	a := &audience{channel: ch, shard: s, cursor: ch.log.Cursor()}
-	a.offered.Store(ch.log.End())
-	a.checked, a.visited = ch.log.End(), ch.log.End()
-	ch.audiences = append(ch.audiences[:len(ch.audiences):len(ch.audiences)], a)
+	ch.listeners++
+	a := &audience{edition: e, shard: s, cursor: e.log.Cursor()}
+	a.offered.Store(e.log.End())
+	a.checked, a.visited = e.log.End(), e.log.End()
+	e.audiences = append(e.audiences[:len(e.audiences):len(e.audiences)], a)
 	a.index = len(s.audiences)
 	s.audiences = append(s.audiences, a)
 	return a, at
@@ -165,17 +192,21 @@ func (g *Gateway) attach(name []byte, s *shard, from start) (*audience, place) {
 // detach lets go of an audience that has become empty, and of its channel if it
 // was the last.
 func (g *Gateway) detach(a *audience) {
+	e := a.edition
 	g.mu.Lock()
 	var rest []*audience
-	for _, other := range a.channel.audiences {
+	for _, other := range e.audiences {
 		if other != a {
 			rest = append(rest, other)
 		}
 	}
-	a.channel.audiences = rest
-	if len(rest) == 0 {
+	e.audiences = rest
+	if len(rest) == 0 && (e.enc != rawFrames || !g.histories.keeps()) {
+		e.channel.editions[e.enc] = nil
+	}
+	if e.channel.listeners--; e.channel.listeners == 0 {
 		g.heard--
-		g.removeIdleLocked(a.channel)
+		g.removeIdleLocked(e.channel)
 	}
 	g.mu.Unlock()
 	if a.pressing.CompareAndSwap(true, false) {
@@ -189,14 +220,14 @@ func (g *Gateway) detach(a *audience) {
 	a.shard.audiences = list[:last]
 }
 
-// seal frees a quiet channel's last segment, once its cursors have moved on.
-func (g *Gateway) seal(ch *channel) {
+// seal frees the last segment of a quiet log, once its cursors have moved on.
+func (g *Gateway) seal(e *edition) {
 	g.mu.Lock()
-	ch.log.Seal()
-	if g.histories.keeps() {
-		g.histories.tally(ch)
+	e.log.Seal()
+	if e.enc == rawFrames && g.histories.keeps() {
+		g.histories.tally(e.channel)
 	}
-	audiences := ch.audiences
+	audiences := e.audiences
 	g.mu.Unlock()
 	for _, a := range audiences {
 		a.shard.notify(a)

@@ -3,7 +3,6 @@ package gateway
 import (
 	"github.com/gobwas/ws"
 
-	"warren/gateway/framelog"
 	"warren/gateway/poll"
 	"warren/gateway/utf8check"
 )
@@ -25,9 +24,7 @@ type client struct {
 	id       ConnID
 	fd       int32
 	slot     uint32 // in shard.slots
-	index    int32  // in audience.members, or .late
 	state    state
-	late     bool          // in audience.late
 	deaf     bool          // input is discarded: it can't be trusted, or nothing may follow
 	peerDone bool          // the peer's close frame came, or none is awaited
 	peerCode ws.StatusCode // what it said
@@ -40,13 +37,13 @@ type client struct {
 	heard    uint32 // bytes came
 	pingedAt uint32
 
-	gaps    uint32 // Gateway.gaps when it was attached
-	channel string // where it publishes; empty is root
+	channel string // where a raw client publishes; empty is root
 
-	audience *audience // nil before the handshake and once it is let go of
-	in       *inbound  // nil between messages
-	out      *debt     // nil while nothing is owed to it
-	hold     *hold     // nil while it may publish
+	seat seat     // of a client with one channel
+	json *session // of a client of the JSON protocol, with its seats; else nil
+	in   *inbound // nil between messages
+	out  *debt    // nil while nothing is owed to it
+	hold *hold    // nil while it may publish
 }
 
 // inbound is what came of a message, or of a request head, that isn't whole.
@@ -67,31 +64,29 @@ type inbound struct {
 }
 
 // debt is what a client is owed that its socket did not take, or that it has
-// asked for of the past, in this order: the tail; the pong; its log; the close
-// frame.
+// asked for of the past, in this order: the tail; the rest of a frame that was
+// begun; the pong; its private output; its logs in turn; the close frame.
 type debt struct {
-	tail   []byte // rest of a frame that is no longer in a log, or never was
-	pong   []byte // the latest only (RFC 6455, 5.5.3)
-	last   []byte // the close frame, or an HTTP answer
-	cursor framelog.Cursor
-	until  int64 // log position to reach before last; if none, noLog
+	tail    []byte // rest of frames that are no longer in a log, or never were
+	pong    []byte // the latest only (RFC 6455, 5.5.3)
+	private []byte // frames for this client alone
+	last    []byte // the close frame, or an HTTP answer
+	begun   *seat  // the log written last: in the middle of a frame, perhaps
+	first   reader // of client.seat
 
 	// Of a client that asked for what is past.
 	resuming  bool  // it is served what others leave it
 	starved   bool  // its socket had room, but it was not its turn
 	rationed  bool  // it was starved in this window
-	parked    bool  // it is ahead of the members: see shard.park
+	parked    bool  // it is ahead of the members of a channel: see shard.park
 	allowance int64 // bytes that it may lag by beyond clients.max_lag
 
 	lag      int64    // bytes, when last measured
-	beyond   int64    // bytes that it keeps alive of the log, beyond its history; by the tick
 	stands   standing // how it is counted in crowd
 	took     int64    // bytes since windowAt
 	windowAt uint32   // shard.now
 	tookAt   uint32   // shard.now of the last progress
 }
-
-const noLog = -1
 
 // fd numbers fit 32 bits; the poller and unix want int.
 func (c *client) sock() int { return int(c.fd) }

@@ -7,7 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"warren/gateway/frame"
-	"warren/gateway/framelog"
 	"warren/gateway/poll"
 	"warren/gateway/request"
 )
@@ -57,28 +56,39 @@ func (s *shard) shut(c *client, code ws.StatusCode, reason string, rest remainde
 	c.state, c.since = closing, s.now
 	s.g.clients.Add(-1)
 	s.g.count.closed(code)
-	a := c.audience
 	if c.out == nil {
-		s.fallBehind(c, 0)
+		s.fallBehind(c, nil, 0)
 	}
 	d := c.out
 	d.last = frame.AppendClose(nil, code, reason)
 	d.resuming, d.starved = false, false // it waits for no more turns: its time is limited
 	switch rest {
-	case writeLog:
-		d.until = a.channel.log.End()
-	case writeGap:
-		d.until = max(a.channel.gapAt.Load(), d.cursor.Pos()+int64(len(d.cursor.Rest())))
-	default:
+	case dropLog:
 		// Let go of the segments: a copy of one frame's rest is enough.
-		if b := d.cursor.Rest(); len(d.tail) == 0 && len(b) > 0 {
-			d.tail = append([]byte(nil), b...)
-		}
+		d.finishFrame()
 		d.pong = nil
 		s.letGo(c)
-		d.cursor = framelog.Cursor{}
+	default:
+		for x := range c.seats {
+			x.behind.until = x.last(rest)
+		}
 	}
 	s.flush(c)
+}
+
+// last is the position up to which a late seat is written before the close frame.
+func (x *seat) last(rest remainder) int64 {
+	e := x.audience.edition
+	if rest == writeLog || !x.misses() {
+		return e.log.End()
+	}
+	at := &x.behind.cursor
+	return max(e.gapAt.Load(), at.Pos()+int64(len(at.Rest())))
+}
+
+// misses says that messages of its channel were lost since it was taken.
+func (x *seat) misses() bool {
+	return int32(x.gaps-x.audience.edition.channel.gap.Load()) < 0
 }
 
 // fail closes a connection whose input can't be gone on with (RFC 6455, 7.1.7).
@@ -145,27 +155,6 @@ func (s *shard) linger(c *client) {
 	}
 	_ = unix.Shutdown(c.sock(), unix.SHUT_WR)
 	s.watch(c, poll.Read)
-}
-
-// letGo takes c out of its channel.
-func (s *shard) letGo(c *client) {
-	a := c.audience
-	if a == nil {
-		return
-	}
-	if c.out != nil {
-		s.stand(c, standing{})
-	}
-	c.audience = nil
-	if c.late {
-		a.removeLate(c)
-	} else {
-		a.part(c)
-	}
-	s.recount(a)
-	if a.size() == 0 {
-		s.g.detach(a)
-	}
 }
 
 // drop ends a connection at once.
@@ -239,8 +228,14 @@ func (s *shard) stop() {
 func (s *shard) closeForGap() {
 	for i := range s.slots {
 		c := s.slots[i].c
-		if c != nil && c.state == open && int32(c.gaps-c.audience.channel.gap.Load()) < 0 {
-			s.shut(c, statusServiceRestart, "messages were lost", writeGap)
+		if c == nil || c.state != open {
+			continue
+		}
+		for x := range c.seats {
+			if x.misses() {
+				s.shut(c, statusServiceRestart, "messages were lost", writeGap)
+				break
+			}
 		}
 	}
 }

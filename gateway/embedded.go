@@ -2,8 +2,11 @@ package gateway
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"sync"
+	"time"
 )
 
 const (
@@ -16,13 +19,16 @@ const (
 // Embedded is an in-process Exchange, for a node on its own: what its clients
 // publish reaches its clients.
 type Embedded struct {
+	// Node is the node's name in message ids; "embedded". It is set before Run,
+	// or not at all.
+	Node string
+
 	mu      sync.Mutex
 	queue   batch         // guarded by mu
 	refused bool          // guarded by mu: somebody waits for Ready
 	under   int           // guarded by mu: messages taken by Run, not yet delivered
 	arrived chan struct{} // of capacity 1
 	drained chan struct{} // of capacity 1
-
 }
 
 // batch is messages with their payloads end to end.
@@ -46,11 +52,22 @@ func (b *batch) reset() {
 
 // NewEmbedded makes one.
 func NewEmbedded() *Embedded {
-	return &Embedded{arrived: make(chan struct{}, 1), drained: make(chan struct{}, 1)}
+	return &Embedded{Node: "embedded", arrived: make(chan struct{}, 1), drained: make(chan struct{}, 1)}
 }
 
-// Run implements Exchange.
+// boot tells one run of a node from the next, which numbers its messages from 1
+// again.
+func boot() string {
+	var b [6]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// Run implements Exchange. What it has not delivered when it ends is never
+// settled.
 func (e *Embedded) Run(ctx context.Context, to Receiver) error {
+	id := MessageID{Publisher: e.Node + "." + boot()}
+	seen := ownIDs{young: map[ownID]struct{}{}}
 	var taken batch
 	for {
 		select {
@@ -73,7 +90,13 @@ func (e *Embedded) Run(ctx context.Context, to Receiver) error {
 					return nil
 				}
 			}
-			to.Deliver(m)
+			id.Seq++
+			if seen.isNew(&m, time.Now) {
+				to.Deliver(Message{Channel: m.Channel, Payload: m.Payload, Text: m.Text, MessageID: id})
+			}
+			if m.Settled != nil {
+				m.Settled(id, nil)
+			}
 		}
 		taken.reset()
 		e.mu.Lock()
@@ -132,4 +155,54 @@ func signal(c chan struct{}) {
 	case c <- struct{}{}:
 	default:
 	}
+}
+
+// Of the ids that clients give their messages, Embedded remembers so many, each
+// for so long, if not half of the number is used up before.
+const (
+	embeddedIDs   = 65536
+	embeddedIDAge = 2 * time.Minute
+)
+
+// ownID is a message's id by its sender, and who that is.
+type ownID struct {
+	user, session string
+	client        ConnID
+	id            string
+}
+
+// ownIDs recognises what a client sends again, in two generations: the older is
+// dropped when the younger is full or has its age.
+type ownIDs struct {
+	young, old map[ownID]struct{}
+	turned     time.Time // when the younger began
+}
+
+// isNew reports whether m was not seen before, and remembers it. Without an id
+// it is always new.
+func (o *ownIDs) isNew(m *Message, now func() time.Time) bool {
+	if m.ClientID == "" {
+		return true
+	}
+	id := ownID{user: m.User, id: m.ClientID}
+	if id.user == "" {
+		if id.session = m.Session; id.session == "" {
+			id.client = m.Client
+		}
+	}
+	t := now()
+	switch age := t.Sub(o.turned); {
+	case age >= 2*embeddedIDAge:
+		o.young, o.old, o.turned = map[ownID]struct{}{}, nil, t
+	case age >= embeddedIDAge, len(o.young) >= embeddedIDs/2:
+		o.young, o.old, o.turned = map[ownID]struct{}{}, o.young, t
+	}
+	if _, again := o.young[id]; again {
+		return false
+	}
+	if _, again := o.old[id]; again {
+		return false
+	}
+	o.young[id] = struct{}{}
+	return true
 }

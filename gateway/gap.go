@@ -24,31 +24,53 @@ func (g *Gateway) Gap(gap Gap) {
 	g.log.Warn("gap: messages are lost to this node's clients", attrs...)
 	g.mu.Lock()
 	g.gaps++
+	from := g.ids.position()
+	g.ids.anchors.lose()
+	g.histories.unkept = max(g.histories.unkept, g.ids.reached()+1)
+	var heard [][]*audience
 	for _, ch := range g.channels {
-		ch.missedLocked(g.gaps)
+		heard = g.missedLocked(ch, from, heard)
 	}
 	g.mu.Unlock()
+	notify(heard)
 	g.closeForGap()
 }
 
 // tooLarge is a gap in m's channel and in root: it isn't delivered.
-func (g *Gateway) tooLarge(m Message) {
+func (g *Gateway) tooLarge(m *Message, from ID) {
 	g.count.oversize.Add(1)
 	g.mu.Lock()
 	g.gaps++
+	g.histories.unkept = max(g.histories.unkept, m.ID.Offset)
+	var heard [][]*audience
 	for _, name := range []string{m.Channel, ""} {
 		if ch := g.channels[name]; ch != nil {
-			ch.missedLocked(g.gaps)
+			heard = g.missedLocked(ch, from, heard)
+		}
+		if name == "" {
+			break
 		}
 	}
 	g.mu.Unlock()
+	notify(heard)
 	g.closeForGap()
 }
 
-// missedLocked notes that messages are missing behind the end of the log.
-func (ch *channel) missedLocked(gap uint32) {
-	ch.gapAt.Store(ch.log.End())
-	ch.gap.Store(gap)
+// missedLocked notes that messages of ch are missing behind the ends of its
+// logs, and says so in those that can.
+func (g *Gateway) missedLocked(ch *channel, from ID, heard [][]*audience) [][]*audience {
+	ch.gap.Store(g.gaps)
+	for _, e := range ch.editions {
+		if e == nil {
+			continue
+		}
+		e.gapAt.Store(e.log.End())
+		if e.enc != rawFrames && len(e.audiences) > 0 {
+			g.appendGapLocked(e, from)
+			heard = append(heard, e.audiences)
+		}
+	}
+	return heard
 }
 
 // closeForGap makes the shards close who was there before a channel's gap.

@@ -59,6 +59,7 @@ type Gateway struct {
 	quiet    chan struct{} // of capacity 1: conns or holding fell while stopping
 
 	linked atomic.Bool // the exchange was linked at least once
+	roomed signpost    // for those who wait with Submit
 
 	mu        sync.Mutex
 	channels  map[string]*channel // guarded by mu; "" is root
@@ -66,6 +67,7 @@ type Gateway struct {
 	ids       numbering           // guarded by mu
 	gaps      uint32              // guarded by mu: how many there were; wraps
 	histories histories           // guarded by mu
+	encoded   []byte              // guarded by mu: room to encode in
 }
 
 // New checks o and makes a gateway; it opens nothing yet.
@@ -110,6 +112,7 @@ func (g *Gateway) Hold() <-chan struct{} { return g.crowd.Hold() }
 
 // Ready implements Receiver.
 func (g *Gateway) Ready() {
+	g.roomed.open()
 	for _, s := range g.shards {
 		s.room.Store(true)
 		s.wake()

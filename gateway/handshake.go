@@ -137,16 +137,19 @@ func (s *shard) upgrade(c *client, head request.Head, b []byte, n int, waited bo
 	c.state, c.since = open, s.now
 	// In the log before the 101 leaves: whoever has the 101 misses nothing
 	// that is delivered from then on.
-	a, at := s.g.attach(name, s, from)
-	c.audience, c.channel, c.gaps = a, a.channel.name, at.gaps
+	a, at := s.g.attach(name, rawFrames, s, from)
+	c.channel = a.edition.channel.name
 	if at.missed {
 		s.g.count.missed.Add(1)
 		h.out = append(h.out[:len(h.out)-len("\r\n")], gapHeader...)
 	}
 	if from.past {
-		s.begin(c, at.cursor, h.out)
+		s.begin(c, &c.seat, a, at)
+		c.out.tail = append(c.out.tail, h.out...)
+		s.flush(c)
 	} else {
-		a.join(c)
+		c.seat.take(c, a, at)
+		a.join(&c.seat)
 		s.recount(a)
 		s.send(c, h.out)
 	}
@@ -168,7 +171,7 @@ func (s *shard) answer(c *client, response []byte) {
 	s.release(c)
 	c.state, c.since = closing, s.now
 	c.deaf, c.peerDone = true, true
-	c.out = &debt{until: noLog, last: append([]byte(nil), response...)}
+	c.out = &debt{last: append([]byte(nil), response...)}
 	s.flush(c)
 }
 

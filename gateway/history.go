@@ -34,6 +34,10 @@ type histories struct {
 	pieces list.List       // a *channel for each segment kept, in the order they were made
 	list   []*channel
 	next   int // of list: to be visited
+
+	// Of channels that are forgotten, or were not there, messages with offsets
+	// up to this one may have been dropped.
+	unkept uint64
 }
 
 // past is a channel's part of the books.
@@ -64,10 +68,10 @@ func (h *histories) strike(ch *channel) {
 // segments were made, or several became one.
 func (h *histories) tally(ch *channel) {
 	p := ch.past
-	for n := len(p.pieces); n < ch.log.Segments(); n++ {
+	for n := len(p.pieces); n < ch.kept().Segments(); n++ {
 		p.pieces = append(p.pieces, h.pieces.PushBack(ch))
 	}
-	for n := len(p.pieces); n > ch.log.Segments(); n-- {
+	for n := len(p.pieces); n > ch.kept().Segments(); n-- {
 		h.pieces.Remove(p.pieces[n-1])
 		p.pieces[n-1] = nil
 		p.pieces = p.pieces[:n-1]
@@ -77,7 +81,7 @@ func (h *histories) tally(ch *channel) {
 	}
 	cost := int64(0)
 	if len(p.pieces) > 0 {
-		cost = channelCost + int64(len(ch.name)+len(p.pieces)*pieceCost) + ch.log.Kept()
+		cost = channelCost + int64(len(ch.name)+len(p.pieces)*pieceCost) + ch.kept().Kept()
 	}
 	h.bytes.Add(cost - p.cost)
 	p.cost = cost
@@ -86,7 +90,7 @@ func (h *histories) tally(ch *channel) {
 // drop lets go of the oldest segment of ch.
 func (h *histories) drop(ch *channel) {
 	p := ch.past
-	ch.log.Drop()
+	ch.kept().Drop()
 	h.pieces.Remove(p.pieces[0])
 	p.pieces[0] = nil
 	p.pieces = p.pieces[1:]
@@ -98,7 +102,7 @@ func (h *histories) drop(ch *channel) {
 
 // expire lets go of the segments of ch that are beyond its limits.
 func (h *histories) expire(ch *channel, now uint32) {
-	for ch.log.Expired(now) {
+	for ch.kept().Expired(now) {
 		h.drop(ch)
 	}
 }
@@ -177,8 +181,8 @@ func (g *Gateway) visitHistoryLocked(ch *channel, now uint32) {
 	}
 	h.next++
 	// Where there are clients, their audiences see to that: see visitAudience.
-	if end := ch.log.End(); len(ch.audiences) == 0 && end == ch.past.visited {
-		ch.log.Seal()
+	if end := ch.kept().End(); ch.listeners == 0 && end == ch.past.visited {
+		ch.kept().Seal()
 		h.tally(ch)
 	} else {
 		ch.past.visited = end

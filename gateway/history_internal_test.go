@@ -31,10 +31,10 @@ func checkHistories(t testing.TB, g *Gateway) {
 		if p.index != i || g.channels[ch.name] != ch {
 			t.Fatalf("channel %q is not where it believes to be", ch.name)
 		}
-		if len(p.pieces) != ch.log.Segments() {
-			t.Fatalf("channel %q: %d pieces for %d segments", ch.name, len(p.pieces), ch.log.Segments())
+		if len(p.pieces) != ch.kept().Segments() {
+			t.Fatalf("channel %q: %d pieces for %d segments", ch.name, len(p.pieces), ch.kept().Segments())
 		}
-		if len(p.pieces) == 0 && len(ch.audiences) == 0 {
+		if len(p.pieces) == 0 && ch.listeners == 0 {
 			t.Fatalf("channel %q is there for nothing", ch.name)
 		}
 		for _, e := range p.pieces {
@@ -42,12 +42,12 @@ func checkHistories(t testing.TB, g *Gateway) {
 				t.Fatalf("channel %q has a piece of another", ch.name)
 			}
 		}
-		if len(p.pieces) > 0 && p.cost < ch.log.Kept() || len(p.pieces) == 0 && p.cost != 0 {
-			t.Fatalf("channel %q counts for %d bytes, its log for %d", ch.name, p.cost, ch.log.Kept())
+		if len(p.pieces) > 0 && p.cost < ch.kept().Kept() || len(p.pieces) == 0 && p.cost != 0 {
+			t.Fatalf("channel %q counts for %d bytes, its log for %d", ch.name, p.cost, ch.kept().Kept())
 		}
 		cost += p.cost
 		pieces += len(p.pieces)
-		if len(ch.audiences) > 0 {
+		if ch.listeners > 0 {
 			heard++
 		}
 	}
@@ -76,8 +76,9 @@ func TestHistoryBooks(t *testing.T) {
 			switch random.IntN(20) {
 			case 0:
 				c := &client{state: open}
-				c.audience, _ = g.attach([]byte(name), s, start{})
-				c.audience.join(c)
+				a, at := g.attach([]byte(name), rawFrames, s, start{})
+				c.seat.take(c, a, at)
+				a.join(&c.seat)
 				clients = append(clients, c)
 			case 1:
 				if n := len(clients); n > 0 {
@@ -88,7 +89,7 @@ func TestHistoryBooks(t *testing.T) {
 				g.forgetSome(1 + random.IntN(5))
 			case 3:
 				if n := len(s.audiences); n > 0 {
-					g.seal(s.audiences[random.IntN(n)].channel)
+					g.seal(s.audiences[random.IntN(n)].edition)
 				}
 			default:
 				m := Message{Channel: name, Payload: make([]byte, random.IntN(1<<random.IntN(14)))}
@@ -179,8 +180,9 @@ func TestHistoryForgets(t *testing.T) {
 		s := &shard{g: g, latecomers: map[*audience]struct{}{}}
 		g.shards = []*shard{s}
 		c := &client{state: open}
-		c.audience, _ = g.attach([]byte("heard"), s, start{})
-		c.audience.join(c)
+		a, at := g.attach([]byte("heard"), rawFrames, s, start{})
+		c.seat.take(c, a, at)
+		a.join(&c.seat)
 		pass := func(d time.Duration) {
 			<-time.After(d)
 			for range 3 {
@@ -193,7 +195,7 @@ func TestHistoryForgets(t *testing.T) {
 		}
 		visible := func(channel string) int64 {
 			ch := g.channels[channel]
-			return ch.log.Count() - ch.log.Oldest(g.clock())
+			return ch.kept().Count() - ch.kept().Oldest(g.clock())
 		}
 		deliver("heard", 0)
 		deliver("a", 0)
@@ -232,7 +234,7 @@ func TestHistoryForgets(t *testing.T) {
 		}
 		// The last it had is still known to a channel that is listened to.
 		id := ID{Offset: 1, Check: g.ids.check(1)}
-		if _, at := g.attach([]byte("heard"), s, start{past: true, back: -1, since: id}); at.missed {
+		if _, at := g.attach([]byte("heard"), rawFrames, s, start{past: true, back: -1, since: id}); at.missed {
 			t.Error("who had the last message misses something")
 		}
 		// Months later, with a clock that has wrapped.
@@ -267,12 +269,12 @@ func TestOwnIDs(t *testing.T) {
 		if !ok {
 			t.Fatalf("%d has no id", offset)
 		}
-		at := one.placeLocked(one.channels["room"], start{past: true, back: -1, since: id})
+		at := one.placeLocked(one.channels["room"].editions[rawFrames], start{past: true, back: -1, since: id})
 		// Those before the one that was too large lead over a gap.
 		if at.missed != (offset < 6) || at.cursor.Pos() != int64((i+1)*frame.Size(1)) {
 			t.Errorf("message %d: %+v", offset, at)
 		}
-		if at := other.placeLocked(other.channels["room"], start{past: true, back: -1, since: id}); !at.missed {
+		if at := other.placeLocked(other.channels["room"].editions[rawFrames], start{past: true, back: -1, since: id}); !at.missed {
 			t.Errorf("message %d is known in another process", offset)
 		}
 	}

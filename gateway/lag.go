@@ -1,5 +1,7 @@
 package gateway
 
+import "warren/gateway/framelog"
+
 const (
 	// windowMillis is how long a late client may take next to nothing before
 	// it counts as not reading. A receiver with a large buffer opens its window
@@ -38,7 +40,7 @@ func (s *shard) recount(a *audience) {
 func (s *shard) checkLags(a *audience) {
 	a.checked = a.cursor.Pos()
 	for i := len(a.late) - 1; i >= 0; i-- { // from the end: the client may leave
-		c := a.late[i]
+		c := a.late[i].client
 		s.measure(c)
 		d := c.out
 		if c.state == open && d.lag > int64(s.g.o.Clients.MaxLag)+d.allowance && !d.starved && !d.parked {
@@ -52,7 +54,10 @@ func (s *shard) checkLags(a *audience) {
 // asked for, only for what it has fallen back since it came closest.
 func (s *shard) measure(c *client) {
 	d := c.out
-	d.lag = c.audience.channel.log.End() - d.cursor.Pos() + int64(len(d.tail))
+	d.lag = int64(len(d.tail) + len(d.private))
+	for x := range c.seats {
+		d.lag += x.behind.remains() + x.audience.edition.log.End() - x.behind.cursor.Pos()
+	}
 	d.allowance = min(d.allowance, d.lag)
 	if d.stands.stalled {
 		return
@@ -87,16 +92,45 @@ func (s *shard) slow(c *client) {
 func (s *shard) skip(c *client) {
 	d := c.out
 	d.resuming, d.allowance = false, 0
-	if rest := d.cursor.Rest(); len(rest) > 0 {
-		d.tail = append([]byte(nil), rest...)
-		d.cursor.Advance(len(rest))
-	}
-	front := c.audience.front()
+	d.finishFrame()
 	s.g.count.skips.Add(1)
-	s.g.count.skipped.Add(uint64(d.cursor.Frames(front.Pos())))
-	d.cursor = front
-	d.lag = c.audience.channel.log.End() - front.Pos() + int64(len(d.tail))
+	d.lag = int64(len(d.tail) + len(d.private))
+	for x := range c.seats {
+		s.skipOn(x)
+		d.lag += x.audience.edition.log.End() - x.behind.cursor.Pos()
+	}
 	s.stand(c, standing{late: !d.stands.stalled, stalled: d.stands.stalled})
+}
+
+// skipOn moves a late seat to the front of its channel.
+func (s *shard) skipOn(x *seat) {
+	r, front := x.behind, x.audience.front()
+	if r.cursor.Pos() >= front.Pos() && r.remains() == 0 {
+		return
+	}
+	missed := r.cursor.Frames(front.Pos())
+	if r.remains() > 0 {
+		missed += r.past.Frames(r.pastEnd)
+	}
+	s.g.count.skipped.Add(uint64(missed))
+	r.past, r.pastEnd = framelog.Cursor{}, 0
+	if r.cursor.Pos() < front.Pos() {
+		r.cursor = front
+	}
+}
+
+// finishFrame copies the rest of a frame that was begun, so that its log may be
+// let go of.
+func (d *debt) finishFrame() {
+	if d.begun == nil {
+		return
+	}
+	r := d.begun.behind
+	if rest := r.cursor.Rest(); len(rest) > 0 {
+		d.tail = append([]byte(nil), rest...)
+		r.cursor.Advance(len(rest))
+	}
+	d.begun = nil
 }
 
 // progress judges whether a late client is reading: not, once it took next to

@@ -8,20 +8,56 @@ import (
 
 // numbering is what is known of the ids of deliveries.
 type numbering struct {
-	key    uint64 // random: an id of another process is an unknown one
-	own    uint64 // the last offset that was given here
-	global bool   // the exchange gives ids, the same on all nodes
-	last   uint64 // then the offset of the latest delivery
+	key     uint64 // random: an id of another process is an unknown one
+	own     uint64 // the last offset that was given here
+	global  bool   // the exchange gives ids, the same on all nodes
+	last    ID     // then that of the latest delivery
+	anchors anchors
 }
 
-// take notes m's id, or gives it one.
-func (n *numbering) take(m *Message) {
-	if !m.ID.IsZero() {
-		n.global, n.last = true, m.ID.Offset
-		return
+// take notes m's id, or gives it one. anew says that offsets have begun anew.
+func (n *numbering) take(m *Message) (anew bool) {
+	if m.ID.IsZero() {
+		n.own++
+		m.ID = ID{Offset: n.own, Check: n.check(n.own)}
+		return false
 	}
-	n.own++
-	m.ID = ID{Offset: n.own, Check: n.check(n.own)}
+	anew = n.global && m.ID.Offset <= n.last.Offset
+	n.anchors.take(m.ID, n.last, n.global, anew)
+	n.global, n.last = true, m.ID
+	return anew
+}
+
+// position names the place behind the latest delivery, for clients of any
+// channel; zero if it has no name.
+func (n *numbering) position() ID {
+	switch {
+	case !n.global:
+		return ID{Offset: n.own, Check: n.check(n.own)}
+	case n.last.IsZero():
+		return ID{}
+	}
+	if check, ok := n.anchors.check(n.last.Offset); ok {
+		return ID{Offset: n.last.Offset, Check: check}
+	}
+	return n.last
+}
+
+// knows says that id is a position of the past.
+func (n *numbering) knows(id ID) bool {
+	if !n.global {
+		return id.Offset <= n.own && id.Check == n.check(id.Offset)
+	}
+	check, ok := n.anchors.check(id.Offset)
+	return ok && check == id.Check && id.Offset <= n.last.Offset
+}
+
+// reached is the offset of the latest delivery.
+func (n *numbering) reached() uint64 {
+	if n.global {
+		return n.last.Offset
+	}
+	return n.own
 }
 
 // check is a hash of the key and an offset, never 0. (The mixing is that of
@@ -36,11 +72,16 @@ func (n *numbering) check(offset uint64) uint32 {
 
 // markLocked is what histories know of m. Its time is not in the future, and no
 // further in the past than makes a difference.
-func (g *Gateway) markLocked(m Message) framelog.Mark {
-	now := g.clock()
-	if !m.At.IsZero() {
+func (g *Gateway) markLocked(m *Message) framelog.Mark {
+	now, at := g.clock(), m.At
+	if at.IsZero() {
+		at = time.Now()
+	} else {
 		old := min(max(time.Since(m.At), 0), g.o.History.Age+time.Second)
 		now -= uint32(old.Milliseconds())
 	}
-	return framelog.Mark{Offset: m.ID.Offset, Check: m.ID.Check, At: now}
+	return framelog.Mark{
+		Offset: m.ID.Offset, Check: m.ID.Check, At: now,
+		Time: at.UnixMilli(), Name: m.MessageID.Publisher, Seq: m.MessageID.Seq, Topic: m.Channel,
+	}
 }

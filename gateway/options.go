@@ -73,6 +73,7 @@ type ClientOptions struct {
 	Slow         SlowPolicy    // what happens then
 	OnGap        GapPolicy     // what happens to all when messages are lost
 	CloseTimeout time.Duration // from the close frame to a reset; 5 s
+	MaxChannels  int           // subscriptions of one client of the JSON protocol; 128
 }
 
 // HistoryOptions is what a channel keeps for clients that ask for it: each
@@ -104,6 +105,7 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&ws.PongTimeout, 10*time.Second)
 	setDefault(&cl.MaxLag, 1<<20)
 	setDefault(&cl.CloseTimeout, 5*time.Second)
+	setDefault(&cl.MaxChannels, 128)
 	setDefault(&mem.Logs, 256<<20)
 	setDefault(&mem.Inbound, 64<<20)
 	setDefault(&hist.Bytes, 8<<20)

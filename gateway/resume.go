@@ -34,71 +34,109 @@ func startOf(query []byte) (start, *request.Error) {
 	return from, nil
 }
 
-// place is where a client begins.
-type place struct {
-	cursor framelog.Cursor // if it asked for what is past
-	missed bool            // between the message it knows and this place are others, or may be
-	gaps   uint32          // Gateway.gaps by then
+// beginning is where a client begins.
+type beginning struct {
+	cursor framelog.Cursor // in its audience's log, if it asked for what is past
+
+	// What comes before that, in what the channel keeps; none if pastEnd is 0.
+	past    framelog.Cursor
+	pastEnd int64
+
+	missed bool   // between the message it knows and this place are others, or may be
+	gaps   uint32 // Gateway.gaps by then
+	id     ID     // of the message before it, in any channel; zero if that is unknown
 }
 
-// placeLocked finds where a client begins. It misses messages if the id it
-// knows is unknown or too old, or further back than it wants to go, or if
-// messages were lost since.
-func (g *Gateway) placeLocked(ch *channel, from start) place {
-	known := !from.since.IsZero()
-	switch {
-	case !from.past:
-		return place{gaps: g.gaps}
-	case !g.histories.keeps():
-		return place{ch.log.Cursor(), known, g.gaps}
+// placeLocked finds where a client of one encoding begins.
+func (g *Gateway) placeLocked(e *edition, from start) beginning {
+	p := beginning{gaps: g.gaps, id: g.ids.position()}
+	if !from.past {
+		return p
 	}
-	first := ch.log.Oldest(g.clock())
+	p.cursor = e.log.Cursor()
+	if !g.histories.keeps() {
+		p.missed = !from.since.IsZero()
+		return p
+	}
+	at, id, missed := g.findLocked(e.channel, from)
+	p.missed = missed
+	if !id.IsZero() {
+		p.id = id
+	}
+	if e.enc == rawFrames {
+		p.cursor = at
+	} else if kept := e.channel.kept(); at.Pos() < kept.End() {
+		p.past, p.pastEnd = at, kept.End()
+	}
+	return p
+}
+
+// findLocked is the place in what ch keeps where a client asks to begin, and the
+// id before it, as far as that is known. missed says that it misses messages:
+// the id it gives is unknown or too old, or further back than it wants to go,
+// or messages were lost since.
+func (g *Gateway) findLocked(ch *channel, from start) (at framelog.Cursor, id ID, missed bool) {
+	log := ch.kept()
+	first := log.Oldest(g.clock())
 	if from.back >= 0 {
-		first = max(first, ch.log.Count()-int64(from.back))
+		first = max(first, log.Count()-int64(from.back))
 	}
-	if !known {
-		return place{ch.log.At(first), false, g.gaps}
+	if from.since.IsZero() {
+		return log.At(first), ID{}, false
 	}
-	behind, ok := ch.log.Behind(from.since.Offset, from.since.Check)
+	behind, ok := log.Behind(from.since.Offset, from.since.Check)
+	if !ok && g.ids.knows(from.since) {
+		behind, ok = log.After(from.since.Offset)
+		ok = ok && (ch.born <= from.since.Offset || g.histories.unkept <= from.since.Offset)
+	}
 	if !ok || behind < first {
-		return place{ch.log.At(first), true, g.gaps}
+		return log.At(first), ID{}, true
 	}
-	at := ch.log.At(behind)
-	return place{at, at.Pos() <= ch.gapAt.Load(), g.gaps}
+	at = log.At(behind)
+	return at, from.since, at.Pos() <= ch.editions[rawFrames].gapAt.Load()
 }
 
-// begin gives a client that asked for what is past its answer, and makes it a
-// late one: it joins the others when it has caught up.
-func (s *shard) begin(c *client, at framelog.Cursor, answer []byte) {
-	a := c.audience
+// begin makes a client late that asked for what is past: it joins the others
+// when it has caught up.
+func (s *shard) begin(c *client, x *seat, a *audience, p beginning) {
+	if c.out == nil {
+		s.fallBehind(c, nil, 0)
+	}
+	d := c.out
+	x.take(c, a, p)
+	r := d.reader(x)
+	r.cursor, r.past, r.pastEnd = p.cursor, p.past, p.pastEnd
 	s.g.count.resumed.Add(1)
-	c.out = &debt{
-		tail:      append([]byte(nil), answer...),
-		until:     noLog,
-		cursor:    at,
-		resuming:  true,
-		allowance: a.channel.log.End() - at.Pos(),
-		windowAt:  s.now,
-		tookAt:    s.now,
-	}
-	a.addLate(c)
-	s.flush(c)
+	d.resuming, d.windowAt, d.tookAt = true, s.now, s.now
+	d.allowance += r.remains() + a.edition.log.End() - r.cursor.Pos()
+	a.addLate(x)
 }
 
-// park makes a resumed client wait that is ahead of the members: it knows, or
-// was told to skip, what they haven't been written yet.
+// park makes a client wait that is ahead of a channel's members: it knows, or
+// was told to skip, or has been written from what is kept, what they haven't
+// been written yet.
 func (s *shard) park(c *client) {
-	c.out.parked = true
-	c.audience.parked++
+	s.setParked(c, true)
 	s.rewatch(c)
 }
 
-// unpark looks after those that were ahead of a's members.
+func (s *shard) setParked(c *client, is bool) {
+	c.out.parked = is
+	for x := range c.seats {
+		if is {
+			x.audience.parked++
+		} else {
+			x.audience.parked--
+		}
+	}
+}
+
+// unpark looks after those that wait, for a's members or for another channel's.
 func (s *shard) unpark(a *audience) {
 	front := a.front()
 	for i := len(a.late) - 1; i >= 0 && a.parked > 0; i-- { // from the end: the client may leave
-		if c := a.late[i]; c.out.parked && c.out.cursor.Pos() <= front.Pos() {
-			s.flush(c)
+		if x := a.late[i]; x.client.out.parked && x.behind.cursor.Pos() <= front.Pos() {
+			s.flush(x.client)
 		}
 	}
 }

@@ -179,7 +179,7 @@ func TestCatchUpIsBounded(t *testing.T) {
 	}
 	st.events(t) // they find that they have all
 	for _, a := range st.clients {
-		if a.c.out != nil || a.c.late {
+		if a.c.out != nil || a.c.seat.behind != nil {
 			t.Fatal("a client that has all is still late")
 		}
 		for i, p := range a.payloads(t) {
@@ -224,7 +224,7 @@ func TestAheadOfMembers(t *testing.T) {
 			ahead := st.ask(t, "/ws/room?since="+ID{3, 1}.String())
 			behind := st.ask(t, "/ws/room?since="+ID{1, 1}.String())
 			st.events(t)
-			if !ahead.c.out.parked || ahead.c.watching&2 != 0 || ahead.c.audience.parked != 2 {
+			if !ahead.c.out.parked || ahead.c.watching&2 != 0 || ahead.c.seat.audience.parked != 2 {
 				t.Fatalf("it is not parked: %+v, watched for %b", ahead.c.out, ahead.c.watching)
 			}
 			st.events(t) // nothing comes of it
@@ -245,7 +245,7 @@ func TestAheadOfMembers(t *testing.T) {
 			if got := ahead.payloads(t); !slices.Equal(got, c.want) {
 				t.Errorf("who was ahead got %q, want %q", got, c.want)
 			}
-			if a := first.c.audience; a.parked != 0 || len(a.late) != 0 {
+			if a := first.c.seat.audience; a.parked != 0 || len(a.late) != 0 {
 				t.Errorf("%d are parked, %d late", a.parked, len(a.late))
 			}
 		})
@@ -271,7 +271,7 @@ func TestAllowance(t *testing.T) {
 	d := a.c.out
 	wants := func(what string, lateBy, allowed int64, is standing) {
 		t.Helper()
-		st.s.checkLags(a.c.audience)
+		st.s.checkLags(a.c.seat.audience)
 		if d.lag != lateBy || d.allowance != allowed || d.stands != is {
 			t.Errorf("%s: lags by %d of %d allowed, stands %+v, want %d, %d, %+v", what, d.lag, d.allowance, d.stands, lateBy, allowed, is)
 		}
@@ -300,7 +300,7 @@ func TestAllowance(t *testing.T) {
 	now := d.lag
 	wants("closer", now, now, standing{})
 	fill(264 << 10)
-	st.s.checkLags(a.c.audience)
+	st.s.checkLags(a.c.seat.audience)
 	if a.c.state != closing || st.g.count.evicted.Load() != 1 {
 		t.Errorf("%d bytes further back than it was it is not slow", d.lag-now)
 	}
@@ -345,13 +345,13 @@ func TestShedSparesHistory(t *testing.T) {
 	if alone.c.out == nil || within.c.out == nil {
 		t.Fatal("their sockets have taken all")
 	}
-	for ch := st.g.channels["room"]; ch.log.Segments() > 0; {
+	for ch := st.g.channels["room"]; ch.kept().Segments() > 0; {
 		st.g.histories.drop(ch)
 	}
 	st.s.visitLate()
-	if d := alone.c.out; d.beyond < d.lag || within.c.out.beyond != 0 || st.s.retained.Load() != d.beyond {
+	if d := alone.c.out; d.first.beyond < d.lag || within.c.seat.behind.beyond != 0 || st.s.retained.Load() != d.first.beyond {
 		t.Errorf("beyond histories are kept alive: %d for a lag of %d, %d within, %d in all",
-			d.beyond, d.lag, within.c.out.beyond, st.s.retained.Load())
+			d.first.beyond, d.lag, within.c.seat.behind.beyond, st.s.retained.Load())
 	}
 	st.s.shed(1 << 40)
 	if alone.c.state != closing || within.c.state != open || st.g.count.shed.Load() != 1 {

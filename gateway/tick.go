@@ -106,8 +106,8 @@ func (s *shard) visitAudience(a *audience) {
 	}
 	pos := a.cursor.Pos()
 	// Quiet, measured by what its segment costs.
-	if cost := a.cursor.Buffer(); cost > 0 && pos == a.channel.log.End() && pos-a.visited <= int64(cost/16) {
-		s.g.seal(a.channel)
+	if cost := a.cursor.Buffer(); cost > 0 && pos == a.edition.log.End() && pos-a.visited <= int64(cost/16) {
+		s.g.seal(a.edition)
 	}
 	a.visited = pos
 }
@@ -118,10 +118,10 @@ func (s *shard) visitLate() {
 	for a := range s.latecomers {
 		s.checkLags(a)
 		var most int64
-		for _, c := range a.late {
-			s.progress(c)
-			c.out.beyond = a.channel.log.Beyond(&c.out.cursor)
-			most = max(most, c.out.beyond)
+		for _, x := range a.late {
+			s.progress(x.client)
+			x.behind.beyond = x.beyond()
+			most = max(most, x.behind.beyond)
 		}
 		retained += most
 	}
@@ -134,23 +134,33 @@ func (s *shard) visitLate() {
 	s.g.crowd.judge(s.now)
 }
 
+// beyond is the bytes of logs that a late seat keeps alive, beyond histories.
+func (x *seat) beyond() int64 {
+	e, r := x.audience.edition, x.behind
+	n := e.log.Beyond(&r.cursor)
+	if r.pastEnd != 0 {
+		n += e.channel.kept().Beyond(&r.past)
+	}
+	return n
+}
+
 // shed closes the worst laggards until so many bytes are free, or nobody here
 // lags: memory.logs is the sum over a node.
 func (s *shard) shed(bytes int64) {
 	for bytes > 0 {
-		var worst *client
+		var worst *seat
 		for a := range s.latecomers {
-			for _, c := range a.late {
-				if c.state == open && c.out.beyond > 0 && (worst == nil || c.out.beyond > worst.out.beyond) {
-					worst = c
+			for _, x := range a.late {
+				if x.client.state == open && x.behind.beyond > 0 && (worst == nil || x.behind.beyond > worst.behind.beyond) {
+					worst = x
 				}
 			}
 		}
 		if worst == nil {
 			return
 		}
-		bytes -= worst.out.beyond
+		bytes -= worst.behind.beyond
 		s.g.count.shed.Add(1)
-		s.shut(worst, statusTryAgainLater, "overload: the node is short of memory", dropLog)
+		s.shut(worst.client, statusTryAgainLater, "overload: the node is short of memory", dropLog)
 	}
 }

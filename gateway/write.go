@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"warren/gateway/frame"
+	"warren/gateway/framelog"
 )
 
 // sweep writes what is new to the members of the audiences at work, at most so
@@ -42,7 +43,8 @@ func (s *shard) sweepOne(a *audience, writes int) (left int) {
 			return 0
 		}
 		writes--
-		c := a.members[a.swept]
+		x := a.members[a.swept]
+		c := x.client
 		n, err := unix.Write(c.sock(), a.chunk)
 		if n == len(a.chunk) {
 			a.swept++
@@ -52,7 +54,7 @@ func (s *shard) sweepOne(a *audience, writes int) (left int) {
 			s.drop(c, endReset)
 			continue
 		}
-		s.fallBehind(c, max(n, 0))
+		s.fallBehind(c, x, n)
 		s.rewatch(c)
 	}
 	s.swept += len(a.chunk) * len(a.members)
@@ -69,7 +71,7 @@ func (s *shard) sweepOne(a *audience, writes int) (left int) {
 func (s *shard) offered(a *audience) {
 	pos := a.cursor.Pos()
 	a.offered.Store(pos)
-	if a.pressing.Load() && a.channel.log.End()-pos <= s.g.pressLag/2 && a.pressing.CompareAndSwap(true, false) {
+	if a.pressing.Load() && a.edition.log.End()-pos <= s.g.pressLag/2 && a.pressing.CompareAndSwap(true, false) {
 		s.g.crowd.release()
 	}
 	if len(a.late) > 0 && pos-a.checked >= s.g.pressLag/4 {
@@ -79,19 +81,6 @@ func (s *shard) offered(a *audience) {
 
 func again(err error) bool {
 	return errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR)
-}
-
-// fallBehind makes a member late, which was written n bytes beyond its place.
-func (s *shard) fallBehind(c *client, n int) {
-	a := c.audience
-	d := &debt{until: noLog, cursor: a.place(int(c.index)), windowAt: s.now, tookAt: s.now}
-	d.cursor.Advance(n)
-	a.part(c)
-	a.addLate(c)
-	c.out = d
-	// In this order: never in neither count.
-	s.stand(c, standing{late: true})
-	s.recount(a)
 }
 
 // send writes private output, whole, to a client that is owed nothing.
@@ -104,7 +93,7 @@ func (s *shard) send(c *client, b []byte) {
 		s.drop(c, endReset)
 		return
 	}
-	s.fallBehind(c, 0)
+	s.fallBehind(c, nil, 0)
 	c.out.tail = append([]byte(nil), b[max(n, 0):]...)
 	s.rewatch(c)
 }
@@ -125,35 +114,34 @@ func (s *shard) pong(c *client, body []byte) {
 func (s *shard) flush(c *client) {
 	d := c.out
 	if d.parked {
-		d.parked = false
-		c.audience.parked--
+		s.setParked(c, false)
 	}
 	budget := 2 * s.g.chunk
 	if d.resuming {
 		budget = s.g.chunk
 	}
 	for budget > 0 {
-		b, fromLog := s.owed(c)
+		if d.resuming && s.catchUp <= 0 && s.onlyLogs(d) {
+			s.starve(c)
+			break
+		}
+		b, from := s.owed(c)
 		if len(b) == 0 {
 			s.settled(c)
 			return
-		}
-		if fromLog && d.resuming && s.catchUp <= 0 {
-			s.starve(c)
-			break
 		}
 		n, err := unix.Write(c.sock(), b)
 		if n > 0 {
 			budget -= n
 			d.took += int64(n)
 			d.tookAt = s.now
-			if fromLog {
-				d.cursor.Advance(n)
-				if d.resuming {
-					s.catchUp -= n
-				}
+			if from != nil {
+				from.behind.cursor.Advance(n)
 			} else {
 				d.tail = d.tail[n:]
+			}
+			if d.resuming {
+				s.catchUp -= n
 			}
 		}
 		if n < len(b) {
@@ -164,55 +152,105 @@ func (s *shard) flush(c *client) {
 			break
 		}
 	}
-	if c.audience != nil {
+	if c.seated() {
 		s.measure(c)
 	}
 	s.rewatch(c)
 }
 
-// owed is what goes out next. A frame that was begun is finished before
-// anything else.
-func (s *shard) owed(c *client) (b []byte, fromLog bool) {
+// onlyLogs says that nothing is owed but of logs.
+func (s *shard) onlyLogs(d *debt) bool {
+	return len(d.tail) == 0 && len(d.pong) == 0 && len(d.private) == 0
+}
+
+// owed is what goes out next, and whose log it is from if it is from one. A
+// frame that was begun is finished before anything else.
+func (s *shard) owed(c *client) (b []byte, from *seat) {
 	d := c.out
 	if len(d.tail) > 0 {
-		return d.tail, false
+		return d.tail, nil
 	}
-	logged := c.audience != nil
-	if logged && len(d.pong) > 0 {
-		if b = d.cursor.Rest(); len(b) > 0 {
-			return b, true
+	if x := d.begun; x != nil && (len(d.pong) > 0 || len(d.private) > 0 || c.json != nil) {
+		if b = x.behind.cursor.Rest(); len(b) > 0 {
+			return b, x
 		}
 	}
-	if len(d.pong) > 0 {
+	switch {
+	case len(d.pong) > 0:
 		d.tail, d.pong = d.pong, nil
-		return d.tail, false
+		return d.tail, nil
+	case len(d.private) > 0:
+		d.tail, d.private = d.private, nil
+		return d.tail, nil
 	}
-	if logged {
-		end := d.until
-		if end == noLog {
-			front := c.audience.front()
-			end = front.Pos()
-		}
-		if most := end - d.cursor.Pos(); most > 0 {
-			b = d.cursor.Chunk(s.g.chunk)
-			return b[:min(int64(len(b)), most)], true
-		}
+	if b, from = s.owedOfLogs(c); len(b) > 0 {
+		return b, from
 	}
 	d.tail, d.last = d.last, nil
-	return d.tail, false
+	return d.tail, nil
+}
+
+// owedOfLogs is a chunk of one of c's channels, each in turn.
+func (s *shard) owedOfLogs(c *client) (b []byte, from *seat) {
+	d := c.out
+	if c.json == nil {
+		if c.seat.audience == nil {
+			return nil, nil
+		}
+		d.begun = &c.seat
+		return s.owedOf(&c.seat)
+	}
+	seats := c.json.seats
+	for range seats {
+		c.json.turn++
+		if c.json.turn >= len(seats) {
+			c.json.turn = 0
+		}
+		x := seats[c.json.turn]
+		if b, from = s.owedOf(x); len(b) > 0 {
+			d.begun = from
+			return b, from
+		}
+	}
+	return nil, nil
+}
+
+// owedOf is a chunk for one seat: of what is past, then of the log.
+func (s *shard) owedOf(x *seat) (b []byte, from *seat) {
+	r := x.behind
+	if r.pastEnd != 0 {
+		if b = s.encodePast(x); len(b) > 0 {
+			x.client.out.tail = b
+			return b, nil
+		}
+		r.past, r.pastEnd = framelog.Cursor{}, 0
+	}
+	end := r.until
+	if end == noLog {
+		front := x.audience.front()
+		end = front.Pos()
+	}
+	if most := end - r.cursor.Pos(); most > 0 {
+		b = r.cursor.Chunk(s.g.chunk)
+		return b[:min(int64(len(b)), most)], x
+	}
+	return nil, nil
 }
 
 // settled is called when c is owed nothing more.
 func (s *shard) settled(c *client) {
 	if c.state == open {
-		a := c.audience
-		if front := a.front(); c.out.cursor.Pos() > front.Pos() {
-			s.park(c)
-			return
+		for x := range c.seats {
+			if front := x.audience.front(); x.behind.cursor.Pos() > front.Pos() {
+				s.park(c)
+				return
+			}
 		}
-		a.removeLate(c)
-		a.join(c)
-		s.recount(a)
+		for x := range c.seats {
+			x.audience.removeLate(x)
+			x.audience.join(x)
+			s.recount(x.audience)
+		}
 		s.stand(c, standing{})
 		c.out = nil
 		c.heard, c.pinged = s.now, false // it took all: a sign of life

@@ -72,8 +72,14 @@ func Size(payload int) int {
 
 // Append appends one final, unmasked frame to dst.
 func Append(dst []byte, op ws.OpCode, payload []byte) []byte {
+	return append(AppendHeader(dst, op, len(payload)), payload...)
+}
+
+// AppendHeader appends the header of a final, unmasked frame with n bytes of
+// payload.
+func AppendHeader(dst []byte, op ws.OpCode, n int) []byte {
 	dst = append(dst, 0x80|byte(op))
-	switch n := len(payload); {
+	switch {
 	case n < 126:
 		dst = append(dst, byte(n))
 	case n <= 0xffff:
@@ -82,7 +88,7 @@ func Append(dst []byte, op ws.OpCode, payload []byte) []byte {
 		dst = append(dst, 127)
 		dst = binary.BigEndian.AppendUint64(dst, uint64(n))
 	}
-	return append(dst, payload...)
+	return dst
 }
 
 // AppendClose appends a close frame to dst. The reason is cut to what a control

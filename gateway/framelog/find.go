@@ -38,13 +38,13 @@ func (k *keep) from(pos int64) int64 {
 // since is the number of the first kept frame that is not too old.
 func (k *keep) since(now uint32) int64 {
 	young := func(m Mark) bool { return int32(now-m.At) <= k.limits.Age }
-	last := func(e *kept) Mark { return e.marks[e.seg.count.Load()-1] }
+	last := func(e *kept) Mark { return e.seg.marks[e.seg.count.Load()-1] }
 	i := sort.Search(len(k.list), func(i int) bool { return young(last(&k.list[i])) })
 	if i == len(k.list) {
 		return k.frames
 	}
 	e := &k.list[i]
-	return e.first + int64(sort.Search(int(e.seg.count.Load()), func(j int) bool { return young(e.marks[j]) }))
+	return e.first + int64(sort.Search(int(e.seg.count.Load()), func(j int) bool { return young(e.seg.marks[j]) }))
 }
 
 // Behind is the number of the frame that follows the one with this offset and
@@ -57,8 +57,8 @@ func (l *Log) Behind(offset uint64, check uint32) (number int64, ok bool) {
 			continue
 		}
 		n := int(e.seg.count.Load())
-		j := sort.Search(n, func(j int) bool { return e.marks[j].Offset >= offset })
-		if e.marks[j].Offset == offset && e.marks[j].Check == check {
+		j := sort.Search(n, func(j int) bool { return e.seg.marks[j].Offset >= offset })
+		if e.seg.marks[j].Offset == offset && e.seg.marks[j].Check == check {
 			return e.first + int64(j) + 1, true
 		}
 	}
@@ -69,6 +69,36 @@ func (l *Log) Behind(offset uint64, check uint32) (number int64, ok bool) {
 		return k.frames, true
 	}
 	return k.list[0].first, true
+}
+
+// After is the number of the first frame kept whose offset is above this one,
+// and whether no such frame was dropped. Offsets must have ascended.
+func (l *Log) After(offset uint64) (number int64, whole bool) {
+	k := l.keep
+	whole = k.last.Check == 0 || k.last.Offset <= offset
+	i := sort.Search(len(k.list), func(i int) bool { return k.list[i].hi > offset })
+	if i == len(k.list) {
+		return k.frames, whole
+	}
+	e := &k.list[i]
+	n := int(e.seg.count.Load())
+	return e.first + int64(sort.Search(n, func(j int) bool { return e.seg.marks[j].Offset > offset })), whole
+}
+
+// Dropped is the offset of the last frame that was kept and is not any more; ok
+// is false if there is none.
+func (l *Log) Dropped() (offset uint64, ok bool) { return l.keep.last.Offset, l.keep.last.Check != 0 }
+
+// Frame is the next frame and its mark, in a log that keeps frames; ok is false
+// at the end of the log. The cursor must be between frames. It isn't moved.
+func (c *Cursor) Frame() (frame []byte, m *Mark, ok bool) {
+	c.follow()
+	n := c.seg.count.Load()
+	i := search(c.seg.ends[:n], c.off+1)
+	if i == int(n) {
+		return nil, nil, false
+	}
+	return c.seg.buf[c.off:c.seg.ends[i]], &c.seg.marks[i], true
 }
 
 // At is a cursor before the frame of this number, which must be kept, or at the

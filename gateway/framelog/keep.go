@@ -32,9 +32,23 @@ type Mark struct {
 	Offset uint64 // ascends as a rule
 	Check  uint32 // with Offset the name of the frame; not 0
 	At     uint32 // when it was made: milliseconds of the caller's clock, which may wrap
+
+	// The caller's own.
+	Time  int64  // when it was made
+	Name  string // shared by frames if Seq isn't 0
+	Seq   uint64
+	Topic string // shared by frames
 }
 
-const markSize = 16 // bytes
+// own is the bytes that m keeps alive beyond itself.
+func (m *Mark) own() int64 {
+	if m.Seq != 0 {
+		return 0
+	}
+	return taken(len(m.Name))
+}
+
+const markSize = 64 // bytes
 
 // Limits is what a log keeps at most. Each counts by itself.
 type Limits struct {
@@ -57,11 +71,11 @@ type keep struct {
 
 // kept is a segment that is kept.
 type kept struct {
-	seg    *segment
-	marks  []Mark // parallel to seg.ends; their offsets ascend
-	lo, hi uint64 // offsets of the first and the last
-	first  int64  // number of its first frame since the log began
-	cost   int64  // bytes, with its buffer unless the next segment shares that
+	seg    *segment // the offsets of its marks ascend
+	lo, hi uint64   // offsets of the first and the last
+	first  int64    // number of its first frame since the log began
+	names  int64    // bytes that its marks keep alive
+	cost   int64    // bytes, with its buffer unless the next segment shares that
 }
 
 // NewKeeping makes an empty log that keeps frames within limits, which must not
@@ -78,22 +92,25 @@ func (l *Log) AppendMarked(size int, m Mark, encode func(dst []byte) []byte) (mo
 	k := l.keep
 	if n := len(k.list); n > 0 {
 		last := &k.list[n-1]
-		if at := last.marks[last.seg.count.Load()-1].At; int32(m.At-at) < 0 {
+		if at := last.seg.marks[last.seg.count.Load()-1].At; int32(m.At-at) < 0 {
 			m.At = at
 		}
 		if m.Offset <= last.hi {
 			l.Seal() // offsets begin anew: search relies on their order
 		}
 	}
-	i := l.put(size, encode)
+	i := l.put(size, &m, encode)
 	k.frames++
 	e := &k.list[len(k.list)-1]
 	if i == 0 {
 		e.lo = m.Offset
 	}
 	e.hi = m.Offset
-	e.marks[i] = m
-	return i == 0
+	own := m.own()
+	e.names += own
+	e.cost += own
+	k.bytes += own
+	return i == 0 || own > 0
 }
 
 // largest bounds segments of frames of such a mean size: full limits make a few
@@ -110,7 +127,8 @@ func (k *keep) add(s *segment, buffer int, shared bool) {
 		k.list[len(k.list)-1].cost -= taken(buffer)
 		k.bytes -= taken(buffer)
 	}
-	e := kept{seg: s, marks: make([]Mark, len(s.ends)), first: k.frames}
+	s.marks = make([]Mark, len(s.ends))
+	e := kept{seg: s, first: k.frames}
 	e.cost = keptCost + taken(buffer) + e.index()
 	k.bytes += e.cost
 	k.list = append(k.list, e)
@@ -119,7 +137,7 @@ func (k *keep) add(s *segment, buffer int, shared bool) {
 
 // index is what ends and marks cost.
 func (e *kept) index() int64 {
-	n := taken(markSize * len(e.marks))
+	n := taken(markSize * len(e.seg.marks))
 	if len(e.seg.ends) > len(e.seg.small) {
 		n += taken(4 * len(e.seg.ends))
 	}
@@ -163,7 +181,7 @@ func (k *keep) compact(next *segment) {
 		frames += int(after.first - e.first)
 	}
 	k.fresh = 0
-	tight := keptCost + taken(size+(4+markSize)*frames)
+	tight := keptCost + taken(size+(4+markSize)*frames) + k.list[from].names
 	if from == n-1 && k.list[from].cost-tight <= tight/4 {
 		return // not worth a copy
 	}
@@ -173,21 +191,22 @@ func (k *keep) compact(next *segment) {
 // merge makes one segment of those from index from on.
 func (k *keep) merge(from, size, frames int, next *segment) {
 	old := k.list[from:]
-	s := &segment{base: old[0].seg.base, buf: make([]byte, 0, size), ends: make([]uint32, 0, frames)}
-	e := kept{seg: s, marks: make([]Mark, 0, frames), lo: old[0].lo, hi: old[len(old)-1].hi, first: old[0].first}
+	s := &segment{base: old[0].seg.base, buf: make([]byte, 0, size), ends: make([]uint32, 0, frames), marks: make([]Mark, 0, frames)}
+	e := kept{seg: s, lo: old[0].lo, hi: old[len(old)-1].hi, first: old[0].first}
 	for i := range old {
 		o := old[i].seg
 		n := int(o.count.Load())
 		for _, end := range o.ends[:n] {
 			s.ends = append(s.ends, uint32(len(s.buf))+end)
 		}
-		e.marks = append(e.marks, old[i].marks[:n]...)
+		s.marks = append(s.marks, o.marks[:n]...)
 		s.buf = append(s.buf, o.buf[:o.size()]...)
+		e.names += old[i].names
 		k.bytes -= old[i].cost
 	}
 	s.count.Store(int32(frames))
 	s.next.Store(next)
-	e.cost = keptCost + taken(size) + e.index()
+	e.cost = keptCost + taken(size) + e.index() + e.names
 	k.bytes += e.cost
 	// Cursors may be in the old segments, and may come to them by links that
 	// they hold: those lead on as before, and to the copy as well.
@@ -218,7 +237,7 @@ func (l *Log) Drop() {
 		l.made = 0
 		l.link(&segment{base: l.end.Load()})
 	}
-	k.last = e.marks[e.seg.count.Load()-1]
+	k.last = e.seg.marks[e.seg.count.Load()-1]
 	k.bytes -= e.cost
 	k.oldest.Store(e.seg.base + int64(e.seg.size()))
 	*e = kept{}

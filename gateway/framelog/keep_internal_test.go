@@ -17,12 +17,12 @@ func checkBooks(t *testing.T, l *Log) {
 	for i := range k.list {
 		e := &k.list[i]
 		n := int(e.seg.count.Load())
-		if n == 0 || e.lo != e.marks[0].Offset || e.hi != e.marks[n-1].Offset || len(e.marks) != len(e.seg.ends) {
-			t.Fatalf("segment %d of %d frames, %d ends, %d marks: %d to %d", i, n, len(e.seg.ends), len(e.marks), e.lo, e.hi)
+		if n == 0 || e.lo != e.seg.marks[0].Offset || e.hi != e.seg.marks[n-1].Offset || len(e.seg.marks) != len(e.seg.ends) {
+			t.Fatalf("segment %d of %d frames, %d ends, %d marks: %d to %d", i, n, len(e.seg.ends), len(e.seg.marks), e.lo, e.hi)
 		}
 		for j := range n - 1 {
-			if e.marks[j].Offset >= e.marks[j+1].Offset {
-				t.Fatalf("segment %d: offset %d, then %d", i, e.marks[j].Offset, e.marks[j+1].Offset)
+			if e.seg.marks[j].Offset >= e.seg.marks[j+1].Offset {
+				t.Fatalf("segment %d: offset %d, then %d", i, e.seg.marks[j].Offset, e.seg.marks[j+1].Offset)
 			}
 		}
 		end, number := e.seg.base+int64(e.seg.size()), e.first+int64(n)

@@ -29,6 +29,7 @@ type segment struct {
 	base  int64    // position in the log of buf[0]
 	buf   []byte   // its length is its capacity
 	ends  []uint32 // where each frame ends in buf
+	marks []Mark   // parallel to ends, if the log keeps frames
 	small [2]uint32
 	count atomic.Int32 // frames published
 	next  atomic.Pointer[segment]
@@ -70,10 +71,11 @@ func (l *Log) Sealed() bool { return len(l.tail.buf) == 0 }
 // it is given, and publishes it.
 //
 // A log that keeps frames needs marks: see AppendMarked.
-func (l *Log) Append(size int, encode func(dst []byte) []byte) { l.put(size, encode) }
+func (l *Log) Append(size int, encode func(dst []byte) []byte) { l.put(size, nil, encode) }
 
-// put appends a frame and returns its index in its segment.
-func (l *Log) put(size int, encode func(dst []byte) []byte) (index int) {
+// put appends a frame and returns its index in its segment. m is nil unless the
+// log keeps frames.
+func (l *Log) put(size int, m *Mark, encode func(dst []byte) []byte) (index int) {
 	t := l.tail
 	used, count := t.size(), int(t.count.Load())
 	if used+size > len(t.buf) || count == len(t.ends) {
@@ -82,6 +84,9 @@ func (l *Log) put(size int, encode func(dst []byte) []byte) (index int) {
 	}
 	encode(t.buf[used : used : used+size])
 	t.ends[count] = uint32(used + size)
+	if m != nil {
+		t.marks[count] = *m
+	}
 	t.count.Store(int32(count + 1)) // publishes the bytes and their end
 	l.end.Add(int64(size))
 	return count
