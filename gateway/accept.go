@@ -86,13 +86,13 @@ func (s *shard) adopt(fd int) {
 		return
 	}
 	c := &client{
-		id:       ConnID(s.g.lastID.Add(1)),
 		fd:       int32(fd),
 		since:    s.now,
 		heard:    s.now,
 		watching: poll.Read,
 	}
 	s.add(c)
+	c.id = newConnID(s.number, c.slot, s.slots[c.slot].gen)
 	if err := s.poller.Add(fd, s.token(c), poll.Read); err != nil {
 		s.g.log.Error("cannot watch a new connection", "err", err)
 		s.drop(c, endReset)

@@ -32,6 +32,10 @@ type channel struct {
 // a shard stores sleeping, then looks for mail, then polls; and it clears dirty
 // before it reads the end of the log.
 func (g *Gateway) Deliver(m Message) {
+	if m.Client != 0 {
+		g.direct(&m)
+		return
+	}
 	g.mu.Lock()
 	before := g.ids.position()
 	if g.ids.take(&m) {

@@ -25,6 +25,7 @@ type client struct {
 	fd       int32
 	slot     uint32 // in shard.slots
 	state    state
+	enc      encoding
 	deaf     bool          // input is discarded: it can't be trusted, or nothing may follow
 	peerDone bool          // the peer's close frame came, or none is awaited
 	peerCode ws.StatusCode // what it said

@@ -20,6 +20,8 @@ const (
 // Reasons of close frames.
 const (
 	reasonUTF8   = "invalid UTF-8"
+	reasonSlow   = "slow consumer"
+	reasonErrors = "too many errors"
 	reasonMemory = "overload: no memory for incomplete messages"
 )
 
@@ -174,6 +176,7 @@ func (s *shard) leave(c *client, why ending) {
 	s.letGo(c)
 	s.release(c)
 	delete(s.waiting, c)
+	delete(s.expecting, c)
 	if c.hold != nil {
 		c.hold.c, c.hold = nil, nil
 	}

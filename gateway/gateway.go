@@ -49,7 +49,6 @@ type Gateway struct {
 	// Any goroutine.
 	crowd    crowd
 	count    counters
-	lastID   atomic.Uint64
 	conns    atomic.Int64 // connections that shards have or will get
 	clients  atomic.Int64 // open WebSockets
 	inbound  atomic.Int64 // bytes against memory.inbound
@@ -246,7 +245,7 @@ const flushTimeout = 20 * time.Second
 
 func (g *Gateway) openShards() error {
 	for range g.o.Shards {
-		s, err := newShard(g)
+		s, err := newShard(g, len(g.shards))
 		if err != nil {
 			g.closePollers()
 			g.shards = nil

@@ -4,6 +4,7 @@ import (
 	"github.com/gobwas/ws"
 	"golang.org/x/sys/unix"
 
+	"warren/gateway/jsonv1"
 	"warren/gateway/request"
 )
 
@@ -19,6 +20,7 @@ func (h *handshaker) init(s *shard) {
 	h.upgrader = ws.Upgrader{
 		ReadBufferSize: request.MaxHead, // the longest line
 		Header:         ws.HandshakeHeaderString("Server: warren\r\n"),
+		Protocol:       func(name []byte) bool { return string(name) == jsonv1.Subprotocol },
 	}
 }
 
@@ -95,7 +97,10 @@ func (s *shard) request(c *client, b []byte, n int, waited bool) {
 // is the head; its first frames are behind it.
 func (s *shard) upgrade(c *client, head request.Head, b []byte, n int, waited bool) {
 	name, where := request.Channel(head.Path, s.g.o.WebSocket.Path)
-	from, badQuery := startOf(head.Query)
+	from, secret, badQuery := startOf(head.Query)
+	if head.JSON && where == request.Root {
+		from = start{} // it subscribes to nothing yet
+	}
 	switch {
 	case where == request.Elsewhere:
 		s.refuse(c, request.ErrPath)
@@ -108,6 +113,9 @@ func (s *shard) upgrade(c *client, head request.Head, b []byte, n int, waited bo
 		return
 	case badQuery != nil:
 		s.refuse(c, badQuery)
+		return
+	case head.JSON && secret != nil && !request.ValidSession(secret):
+		s.refuse(c, request.ErrSession)
 		return
 	case s.stopping:
 		s.refuse(c, request.ErrStopping)
@@ -125,7 +133,8 @@ func (s *shard) upgrade(c *client, head request.Head, b []byte, n int, waited bo
 	}
 	h := &s.shake
 	h.in, h.out = b[:n], h.out[:0]
-	if _, err := h.upgrader.Upgrade(h); err != nil {
+	hs, err := h.upgrader.Upgrade(h)
+	if err != nil {
 		// request.Parse is the stricter one; still, its word is final.
 		s.g.clients.Add(-1)
 		s.g.debugRefused(c, err.Error())
@@ -135,6 +144,19 @@ func (s *shard) upgrade(c *client, head request.Head, b []byte, n int, waited bo
 	s.release(c) // b lives on in our hands
 	s.g.count.upgraded.Add(1)
 	c.state, c.since = open, s.now
+	if hs.Protocol == jsonv1.Subprotocol {
+		s.welcome(c, name, where == request.Named, from, string(secret))
+	} else {
+		s.admit(c, name, from)
+	}
+	if c.state == open && len(b) > n {
+		s.input(c, b[n:])
+	}
+}
+
+// admit makes a raw client of c, whose answer is in s.shake.
+func (s *shard) admit(c *client, name []byte, from start) {
+	h := &s.shake
 	// In the log before the 101 leaves: whoever has the 101 misses nothing
 	// that is delivered from then on.
 	a, at := s.g.attach(name, rawFrames, s, from)
@@ -153,8 +175,15 @@ func (s *shard) upgrade(c *client, head request.Head, b []byte, n int, waited bo
 		s.recount(a)
 		s.send(c, h.out)
 	}
-	if c.state == open && len(b) > n {
-		s.input(c, b[n:])
+}
+
+// welcome makes a client of the JSON protocol of c, whose answer is in s.shake.
+func (s *shard) welcome(c *client, name []byte, subscribe bool, from start, secret string) {
+	c.enc, c.json = jsonFrames, &session{secret: secret}
+	s.tell(c, s.shake.out)
+	s.tell(c, s.say(func(b []byte) []byte { return jsonv1.AppendWelcome(b, uint64(c.id), s.g.o.Node, "") }))
+	if subscribe {
+		s.seat(c, name, from, nil)
 	}
 }
 

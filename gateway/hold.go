@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/gobwas/ws"
+
+	"warren/gateway/jsonv1"
 )
 
 // holdSlack is what a client that is held back may send beyond the message
@@ -18,9 +20,10 @@ type hold struct {
 	c       *client // nil once its connection is gone
 	id      ConnID
 	channel string
+	secret  string // Message.Session
 	charged int64
 	first   int    // size of the message that began it
-	buf     []byte // records: a byte, 1 for text; the length in 4; the payload
+	buf     []byte // records: a byte, its kind; the length in 4; the payload or command
 	off     int    // records published
 }
 
@@ -35,22 +38,39 @@ func (h *hold) partial() int {
 	return len(h.c.in.msg)
 }
 
-// publish hands a message to the exchange, or holds it.
+// publish hands a client's message to the exchange, or holds it.
 func (s *shard) publish(c *client, text bool, payload []byte) {
 	s.g.count.received.Add(1)
+	if c.json != nil {
+		s.command(c, text, payload)
+		return
+	}
+	kind := kindBinary
+	if text {
+		kind = kindText
+	}
+	m := Message{Channel: c.channel, Payload: payload, Text: text, Client: c.id}
+	if err := s.offer(c, m, kind, payload, nil); err != nil {
+		s.fail(c, ws.StatusInternalServerError, "message not accepted")
+	}
+}
+
+// offer hands m to the exchange, or holds record, from which it can be made
+// again. An error means that it can't be published at all.
+func (s *shard) offer(c *client, m Message, kind byte, record, ref []byte) *jsonv1.Error {
 	// Others wait already: first in, first out.
 	if len(s.holds) == 0 {
-		err := s.g.ex.Publish(Message{Channel: c.channel, Payload: payload, Text: text, Client: c.id})
+		err := s.g.ex.Publish(m)
 		switch {
 		case err == nil:
-			return
+			return nil
 		case !errors.Is(err, ErrBusy):
 			s.publishFailed(err)
-			s.fail(c, ws.StatusInternalServerError, "message not accepted")
-			return
+			return notAccepted(err, ref)
 		}
 	}
-	s.holdBack(c, text, payload)
+	s.holdBack(c, kind, record)
+	return nil
 }
 
 func (s *shard) publishFailed(err error) {
@@ -58,7 +78,7 @@ func (s *shard) publishFailed(err error) {
 	s.g.log.Error("a client's message was refused by the exchange", "err", err)
 }
 
-func (s *shard) holdBack(c *client, text bool, payload []byte) {
+func (s *shard) holdBack(c *client, kind byte, payload []byte) {
 	size := int64(len(payload) + holdRecord)
 	if c.hold == nil {
 		size += holdCost
@@ -71,20 +91,26 @@ func (s *shard) holdBack(c *client, text bool, payload []byte) {
 	h := c.hold
 	if h == nil {
 		h = &hold{c: c, id: c.id, channel: c.channel, first: len(payload)}
+		if c.json != nil {
+			h.secret = c.json.secret
+		}
 		c.hold = h
 		s.holds = append(s.holds, h)
 		s.g.holding.Add(1)
 		s.g.count.held.Add(1)
 	}
 	h.charged += size
-	kind := byte(0)
-	if text {
-		kind = 1
-	}
 	h.buf = append(h.buf, kind)
 	h.buf = binary.BigEndian.AppendUint32(h.buf, uint32(len(payload)))
 	h.buf = append(h.buf, payload...)
 }
+
+// Kinds of records: a message of a raw client, or a whole command.
+const (
+	kindBinary byte = iota
+	kindText
+	kindCommand
+)
 
 const (
 	holdRecord = 5   // bytes before a payload
@@ -110,13 +136,17 @@ func (s *shard) publishHeld() {
 			b := h.buf[h.off:]
 			size := int(binary.BigEndian.Uint32(b[1:]))
 			payload := b[holdRecord : holdRecord+size]
-			err := s.g.ex.Publish(Message{Channel: h.channel, Payload: payload, Text: b[0] == 1, Client: h.id})
+			m := s.held(h, b[0], payload)
+			err := s.g.ex.Publish(m)
 			if errors.Is(err, ErrBusy) {
 				s.compact(h)
 				return
 			}
 			if err != nil {
 				s.publishFailed(err)
+				if m.Settled != nil {
+					m.Settled(MessageID{}, err)
+				}
 			}
 			h.off += holdRecord + size
 		}
@@ -132,6 +162,15 @@ func (s *shard) publishHeld() {
 	}
 	s.holds = nil // give back what it grew to
 	s.g.settle()
+}
+
+// held is the message of a record.
+func (s *shard) held(h *hold, kind byte, payload []byte) Message {
+	if kind != kindCommand {
+		return Message{Channel: h.channel, Payload: payload, Text: kind == kindText, Client: h.id}
+	}
+	cmd, _ := s.parser.Parse(payload, s.g.o.WebSocket.MaxMessageSize) // it was right before
+	return s.message(&cmd, h.id, h.secret)
 }
 
 // resume reads on from a client that was held back.

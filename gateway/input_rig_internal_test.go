@@ -62,7 +62,7 @@ func (r *inputRig) open(t testing.TB) {
 		t.Fatal(err)
 	}
 	g.maxClients = 10
-	s, err := newShard(g)
+	s, err := newShard(g, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,7 +85,7 @@ func (s *shard) slow(c *client) {
 		return
 	}
 	s.g.count.evicted.Add(1)
-	s.shut(c, statusTryAgainLater, "slow consumer", dropLog)
+	s.shut(c, statusTryAgainLater, reasonSlow, dropLog)
 }
 
 // skip moves a late client to the front, after the frame it has begun.

@@ -68,6 +68,21 @@ func (id MessageID) String() string {
 	return id.Publisher + "-" + strconv.FormatUint(id.Seq, 10)
 }
 
-// ConnID names a connection for as long as the process lives. It is never
-// used again, unlike a file descriptor. 0 is none.
+// ConnID names a connection of this process. Unlike a file descriptor it isn't
+// used again, or not for tens of millions of connections. 0 is none.
 type ConnID uint64
+
+// A ConnID leads to its client: bits for the shard, the slot there and the
+// slot's generation.
+const (
+	connShardBits = 12
+	connSlotBits  = 26
+)
+
+func newConnID(shard int, slot, generation uint32) ConnID {
+	return ConnID(generation+1)<<(connShardBits+connSlotBits) | ConnID(slot)<<connShardBits | ConnID(shard)
+}
+
+func (id ConnID) shard() int { return int(id & (1<<connShardBits - 1)) }
+
+func (id ConnID) slot() uint32 { return uint32(id>>connShardBits) & (1<<connSlotBits - 1) }

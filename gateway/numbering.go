@@ -37,10 +37,20 @@ func (n *numbering) position() ID {
 	case n.last.IsZero():
 		return ID{}
 	}
-	if check, ok := n.anchors.check(n.last.Offset); ok {
-		return ID{Offset: n.last.Offset, Check: check}
+	if id := n.at(n.last.Offset); !id.IsZero() {
+		return id
 	}
 	return n.last
+}
+
+// at names the place behind the delivery that had this offset; zero if it has
+// no name.
+func (n *numbering) at(offset uint64) ID {
+	if !n.global {
+		return ID{Offset: offset, Check: n.check(offset)}
+	}
+	check, _ := n.anchors.check(offset)
+	return ID{Offset: offset, Check: check}
 }
 
 // knows says that id is a position of the past.

@@ -23,6 +23,9 @@ type Options struct {
 	// to anybody.
 	AwaitExchange bool
 
+	// Node is the node's name, as clients of the JSON protocol learn it.
+	Node string
+
 	// Shards is the number of event loops; runtime.NumCPU().
 	Shards int
 

@@ -148,10 +148,10 @@ func (s *shard) data(c *client, h ws.Header, b []byte) []byte {
 		text, before = c.in.text, len(c.in.msg)
 	}
 	switch {
-	case s.g.o.WebSocket.ReadOnly:
+	case s.g.o.WebSocket.ReadOnly && c.json == nil:
 		s.fail(c, ws.StatusPolicyViolation, "publishing is off")
 		return nil
-	case h.Length > int64(s.g.o.WebSocket.MaxMessageSize-before):
+	case h.Length > int64(s.g.largest(c)-before):
 		s.fail(c, ws.StatusMessageTooBig, s.g.tooBig)
 		return nil
 	}
@@ -177,6 +177,18 @@ func (s *shard) data(c *client, h ws.Header, b []byte) []byte {
 	}
 	return b
 }
+
+// largest is the most bytes that c's messages may have. A command's payload may
+// be in base64, or escaped; its own size is looked at when it is decoded.
+func (g *Gateway) largest(c *client) int {
+	if c.json != nil {
+		return 2*g.o.WebSocket.MaxMessageSize + commandRoom
+	}
+	return g.o.WebSocket.MaxMessageSize
+}
+
+// commandRoom is what a command has beside its payload.
+const commandRoom = 4 << 10
 
 // payload takes bytes of the frame under way, unmasked and checked as they come.
 func (s *shard) payload(c *client, b []byte) []byte {

@@ -17,21 +17,21 @@ type start struct {
 	since ID   // behind this message; zero: it doesn't say
 }
 
-// startOf reads a request's query.
-func startOf(query []byte) (start, *request.Error) {
+// startOf reads a request's query, and the session it names.
+func startOf(query []byte) (from start, secret []byte, refusal *request.Error) {
 	q, refusal := request.ParseQuery(query)
 	if refusal != nil {
-		return start{}, refusal
+		return start{}, nil, refusal
 	}
-	from := start{back: q.History}
+	from = start{back: q.History}
 	if q.Since != nil {
 		var ok bool
 		if from.since, ok = ParseID(q.Since); !ok {
-			return start{}, request.ErrSince
+			return start{}, nil, request.ErrSince
 		}
 	}
 	from.past = from.back > 0 || !from.since.IsZero()
-	return from, nil
+	return from, q.Session, nil
 }
 
 // beginning is where a client begins.
@@ -58,11 +58,8 @@ func (g *Gateway) placeLocked(e *edition, from start) beginning {
 		p.missed = !from.since.IsZero()
 		return p
 	}
-	at, id, missed := g.findLocked(e.channel, from)
-	p.missed = missed
-	if !id.IsZero() {
-		p.id = id
-	}
+	var at framelog.Cursor
+	at, p.id, p.missed = g.findLocked(e.channel, from)
 	if e.enc == rawFrames {
 		p.cursor = at
 	} else if kept := e.channel.kept(); at.Pos() < kept.End() {
@@ -82,7 +79,7 @@ func (g *Gateway) findLocked(ch *channel, from start) (at framelog.Cursor, id ID
 		first = max(first, log.Count()-int64(from.back))
 	}
 	if from.since.IsZero() {
-		return log.At(first), ID{}, false
+		return log.At(first), g.beforeLocked(ch, first), false
 	}
 	behind, ok := log.Behind(from.since.Offset, from.since.Check)
 	if !ok && g.ids.knows(from.since) {
@@ -90,10 +87,19 @@ func (g *Gateway) findLocked(ch *channel, from start) (at framelog.Cursor, id ID
 		ok = ok && (ch.born <= from.since.Offset || g.histories.unkept <= from.since.Offset)
 	}
 	if !ok || behind < first {
-		return log.At(first), ID{}, true
+		return log.At(first), g.beforeLocked(ch, first), true
 	}
 	at = log.At(behind)
 	return at, from.since, at.Pos() <= ch.editions[rawFrames].gapAt.Load()
+}
+
+// beforeLocked is the id before a message that ch keeps, zero if that is
+// unknown.
+func (g *Gateway) beforeLocked(ch *channel, number int64) ID {
+	if offset, check, ok := ch.kept().Before(number); ok {
+		return ID{offset, check}
+	}
+	return g.ids.at(ch.born)
 }
 
 // begin makes a client late that asked for what is past: it joins the others

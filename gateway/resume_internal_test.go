@@ -32,7 +32,7 @@ func newStage(t testing.TB, o Options) *stage {
 	t.Helper()
 	g := keeper(t, o)
 	g.maxClients = 1000
-	s, err := newShard(g)
+	s, err := newShard(g, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gobwas/ws"
 
+	"warren/gateway/jsonv1"
 	"warren/gateway/poll"
 )
 
@@ -31,8 +32,10 @@ const listenerToken = 1<<32 - 1
 
 // shard is one event loop and the clients it owns.
 type shard struct {
-	g      *Gateway     // static
-	poller *poll.Poller // owned by run, but for Wake
+	// Static.
+	g      *Gateway
+	number int          // in Gateway.shards
+	poller *poll.Poller // but for Wake, owned by run
 
 	// Any goroutine.
 	sleeping atomic.Bool  // in the poller, or about to be: wake it
@@ -57,6 +60,8 @@ type shard struct {
 	latecomers map[*audience]struct{} // with late clients
 	partials   []*client              // with inbound
 	waiting    map[*client]waiter     // handshakes that wait for a message
+	expecting  map[*client]struct{}   // with subscriptions that do
+	told       []*client              // with private output, while nothing is owed to them
 	holds      []*hold                // first in, first out
 	turns      []*client              // who resume and wait for their turn, the same
 	catchUp    int                    // bytes that they may still be written
@@ -69,6 +74,8 @@ type shard struct {
 	stopping   bool
 	done       bool
 	shake      handshaker
+	parser     jsonv1.Parser
+	said       []byte // room to encode private output in
 	ping       []byte // body of the latest ping of this read; nil: none
 	pingBuf    [ws.MaxControlFramePayloadSize]byte
 	buf        [readBuffer]byte
@@ -84,23 +91,28 @@ type slot struct {
 // note asks a shard for something.
 type note struct {
 	kind noteKind
-	fd   int // noteAdopt
+	fd   int      // noteAdopt
+	to   ConnID   // noteTell, noteDirect
+	text []byte   // noteTell
+	m    *Message // noteDirect
 }
 
 type noteKind uint8
 
 const (
-	noteAdopt noteKind = iota // own this new connection
-	noteStop                  // close every client, take no more
-	noteExit                  // end
+	noteAdopt  noteKind = iota // own this new connection
+	noteTell                   // write a client of the JSON protocol this frame
+	noteDirect                 // write a client this message
+	noteStop                   // close every client, take no more
+	noteExit                   // end
 )
 
-func newShard(g *Gateway) (*shard, error) {
+func newShard(g *Gateway, number int) (*shard, error) {
 	p, err := poll.New(pollBatch)
 	if err != nil {
 		return nil, fmt.Errorf("open a poller: %w", err)
 	}
-	s := &shard{g: g, poller: p, latecomers: map[*audience]struct{}{}}
+	s := &shard{g: g, number: number, poller: p, latecomers: map[*audience]struct{}{}}
 	s.shake.init(s)
 	return s, nil
 }
@@ -121,10 +133,12 @@ func (s *shard) run() error {
 		if s.room.Swap(false) {
 			s.publishHeld()
 		}
+		s.sayTold() // before those who have just subscribed are written their channels
 		s.sweep(sweepWrites)
 		s.catchUpSome()
 		if int32(s.now-s.nextTick) >= 0 {
 			s.tick()
+			s.sayTold()
 			s.nextTick = s.now + uint32(tickEvery.Milliseconds())
 		}
 	}
@@ -241,15 +255,32 @@ func (s *shard) readMail() {
 		switch n.kind {
 		case noteAdopt:
 			s.adopt(n.fd)
+		case noteTell:
+			if c := s.find(n.to); c != nil {
+				s.tell(c, n.text)
+			}
+		case noteDirect:
+			s.direct(n.to, n.m)
 		case noteStop:
 			s.stop()
 		case noteExit:
 			s.done = true
 		}
 	}
+	clear(s.notes)
 	if s.gap.Swap(false) {
 		s.closeForGap()
 	}
+}
+
+// find is the open client of this name, nil if it is gone.
+func (s *shard) find(id ConnID) *client {
+	if slot := id.slot(); slot < uint32(len(s.slots)) {
+		if c := s.slots[slot].c; c != nil && c.id == id && c.state == open {
+			return c
+		}
+	}
+	return nil
 }
 
 // add gives c a slot.

@@ -18,6 +18,7 @@ type counters struct {
 	evicted, skips, skipped, shed        atomic.Uint64
 	inboundFull, pings, gaps             atomic.Uint64
 	resumed, missed, awaited, trimmed    atomic.Uint64
+	direct, directLost, commandErrors    atomic.Uint64
 }
 
 func (c *counters) refused(status int) { c.refusals[status].Add(1) }
@@ -75,6 +76,9 @@ type Stats struct {
 	Missed      uint64 // of these, those told that they miss some of it
 	Awaited     uint64 // handshakes that waited for a message which other nodes had delivered
 	Trimmed     uint64 // parts of histories dropped early for memory.logs
+	Direct      uint64 // messages for one connection
+	DirectLost  uint64 // of these, messages whose connection was gone, or couldn't take them
+	BadCommands uint64 // errors of clients of the JSON protocol
 }
 
 // Stats takes a snapshot. Any goroutine, once Serve runs.
@@ -116,6 +120,9 @@ func (g *Gateway) Stats() Stats {
 		Missed:      c.missed.Load(),
 		Awaited:     c.awaited.Load(),
 		Trimmed:     c.trimmed.Load(),
+		Direct:      c.direct.Load(),
+		DirectLost:  c.directLost.Load(),
+		BadCommands: c.commandErrors.Load(),
 	}
 	for status := range c.refusals {
 		if n := c.refusals[status].Load(); n > 0 {

@@ -13,6 +13,7 @@ const visitIn = 5
 // tick looks after time: deadlines, pings, quiet channels, lags.
 func (s *shard) tick() {
 	s.visitWaiting()
+	s.visitExpecting()
 	if err := s.accept(); err != nil {
 		s.g.log.Error("cannot accept connections", "err", err)
 	}

@@ -85,6 +85,19 @@ func (l *Log) After(offset uint64) (number int64, whole bool) {
 	return e.first + int64(sort.Search(n, func(j int) bool { return e.seg.marks[j].Offset > offset })), whole
 }
 
+// Before is the name of the frame before this number; ok is false if that isn't
+// known.
+func (l *Log) Before(number int64) (offset uint64, check uint32, ok bool) {
+	k := l.keep
+	m := &k.last
+	if len(k.list) > 0 && number > k.list[0].first {
+		i := sort.Search(len(k.list), func(i int) bool { return k.list[i].first >= number }) - 1
+		e := &k.list[i]
+		m = &e.seg.marks[number-1-e.first]
+	}
+	return m.Offset, m.Check, m.Check != 0
+}
+
 // Dropped is the offset of the last frame that was kept and is not any more; ok
 // is false if there is none.
 func (l *Log) Dropped() (offset uint64, ok bool) { return l.keep.last.Offset, l.keep.last.Check != 0 }

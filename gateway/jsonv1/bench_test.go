@@ -31,7 +31,7 @@ func BenchmarkAppendMessage(b *testing.B) {
 		{"binary", message(text64, false)},
 		{"long_text", message([]byte(strings.Repeat("some text ", 1600)), true)},
 		{"long_cyrillic", message([]byte(strings.Repeat("текст ", 1600)), true)},
-		{"long_json", message([]byte(`["` + strings.Repeat(string(text64), 250) + `"]`), true)},
+		{"long_json", message([]byte(`["`+strings.Repeat(string(text64), 250)+`"]`), true)},
 	} {
 		b.Run(bm.name, func(b *testing.B) {
 			b.SetBytes(int64(len(bm.m.Payload)))
@@ -65,10 +65,13 @@ func BenchmarkParse(b *testing.B) {
 // Nothing is allocated, once buffers have grown.
 func TestAllocations(t *testing.T) {
 	var p jsonv1.Parser
-	var sink jsonv1.Command
 	parse := func(frame string) func() {
 		b := []byte(frame)
-		return func() { sink, _ = p.Parse(b, 1<<10) }
+		return func() {
+			if _, err := p.Parse(b, 1<<10); err != nil {
+				t.Errorf("%s: %v", b, err)
+			}
+		}
 	}
 	dst := make([]byte, 0, 4096)
 	text, data, binary := message(text64, true), message(json64, true), message(text64, false)
@@ -97,8 +100,5 @@ func TestAllocations(t *testing.T) {
 		if n := testing.AllocsPerRun(100, f); n != 0 {
 			t.Errorf("%s: %.0f allocations", name, n)
 		}
-	}
-	if sink.Kind == 0 {
-		t.Error("nothing was parsed")
 	}
 }

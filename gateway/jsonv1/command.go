@@ -2,8 +2,10 @@
 // warren.v1.json: JSON objects, one in a text frame.
 package jsonv1
 
+import "warren/gateway/request"
+
 // Subprotocol is its name in Sec-WebSocket-Protocol.
-const Subprotocol = "warren.v1.json"
+const Subprotocol = request.SubprotocolJSON
 
 // MaxDepth is how deep JSON may be nested: a client's frame, itself included,
 // and a payload that goes out as JSON.

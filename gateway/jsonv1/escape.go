@@ -4,49 +4,68 @@ import "unicode/utf8"
 
 // appendString appends s as a JSON string. Each byte that is not of valid UTF-8
 // becomes U+FFFD.
-func appendString[T ~string | ~[]byte](dst []byte, s T) []byte {
+func appendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
-	dst = appendEscaped(dst, s)
+	dst = appendEscaped(dst, s, &ascii)
 	return append(dst, '"')
 }
 
-// appendEscaped is appendString without the quotes.
-func appendEscaped[T ~string | ~[]byte](dst []byte, s T) []byte {
-	const hex = "0123456789abcdef"
-	from := 0 // of what stands for itself
+// appendText appends s, which must be valid UTF-8, as a JSON string.
+func appendText(dst, s []byte) []byte {
+	dst = append(dst, '"')
+	dst = appendEscaped(dst, s, &plain)
+	return append(dst, '"')
+}
+
+// ascii are those of plain that are no part of a longer sequence in UTF-8.
+var ascii = func() (t [256]bool) {
+	copy(t[:utf8.RuneSelf], plain[:])
+	return t
+}()
+
+// appendEscaped appends a string without the quotes. What is not in stands is
+// looked at, and escaped if need be.
+func appendEscaped[T ~string | ~[]byte](dst []byte, s T, stands *[256]bool) []byte {
+	from := 0 // of what goes as it is
 	for i := 0; i < len(s); {
-		c := s[i]
-		if plain[c] && c < utf8.RuneSelf {
+		if stands[s[i]] {
 			i++
 			continue
 		}
-		size := 1
-		if c >= utf8.RuneSelf {
-			var r rune
-			if r, size = utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))])); r != utf8.RuneError || size > 1 {
-				i += size
-				continue
-			}
+		n := sequence(string(s[i:min(i+utf8.UTFMax, len(s))]))
+		if n == 0 {
+			dst = append(dst, s[from:i]...)
+			dst = appendEscape(dst, s[i])
+			i++
+			from = i
 		}
-		dst = append(dst, s[from:i]...)
-		switch c {
-		case '"', '\\':
-			dst = append(dst, '\\', c)
-		case '\n':
-			dst = append(dst, '\\', 'n')
-		case '\r':
-			dst = append(dst, '\\', 'r')
-		case '\t':
-			dst = append(dst, '\\', 't')
-		default:
-			if c >= utf8.RuneSelf {
-				dst = utf8.AppendRune(dst, utf8.RuneError)
-			} else {
-				dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-			}
-		}
-		i += size
-		from = i
+		i += n
 	}
 	return append(dst, s[from:]...)
+}
+
+// sequence is the length of the UTF-8 sequence of several bytes at the start of
+// s, 0 if there is none.
+func sequence(s string) int {
+	if _, n := utf8.DecodeRuneInString(s); n > 1 {
+		return n
+	}
+	return 0
+}
+
+func appendEscape(dst []byte, c byte) []byte {
+	const hex = "0123456789abcdef"
+	switch {
+	case c == '"' || c == '\\':
+		return append(dst, '\\', c)
+	case c == '\n':
+		return append(dst, `\n`...)
+	case c == '\r':
+		return append(dst, `\r`...)
+	case c == '\t':
+		return append(dst, `\t`...)
+	case c >= utf8.RuneSelf:
+		return utf8.AppendRune(dst, utf8.RuneError)
+	}
+	return append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 }

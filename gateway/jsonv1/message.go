@@ -58,7 +58,7 @@ func appendPayload(dst []byte, m *Message) []byte {
 		dst = append(dst, m.Payload...)
 	default:
 		dst = append(dst, `,"text":`...)
-		dst = appendString(dst, m.Payload)
+		dst = appendText(dst, m.Payload)
 	}
 	return append(dst, '}')
 }
@@ -90,7 +90,7 @@ func appendMID(dst []byte, field, publisher string, seq uint64) []byte {
 		return dst
 	}
 	dst = append(dst, field...)
-	dst = appendEscaped(dst, publisher)
+	dst = appendEscaped(dst, publisher, &ascii)
 	if seq != 0 {
 		dst = append(dst, '-')
 		dst = strconv.AppendUint(dst, seq, 10)

@@ -173,9 +173,11 @@ func (s *scanner) str() bool {
 		return false
 	}
 	for {
-		for s.at < len(s.b) && plain[s.b[s.at]] {
-			s.at++
+		at := s.at // in a register
+		for at < len(s.b) && plain[s.b[at]] {
+			at++
 		}
+		s.at = at
 		switch s.peek() {
 		case '"':
 			s.at++

@@ -9,6 +9,7 @@ const (
 	isIPv6               // between "[" and "]"
 	isChan               // of a channel name, "/" excepted
 	isDigit
+	isSession // base64url (RFC 4648, 5)
 )
 
 // A host may hold "," and "%" by the grammar. No name in use does, but two
@@ -29,6 +30,7 @@ var class = func() (t [256]uint8) {
 	mark(isIPv6, digits+"abcdefABCDEF:.")
 	mark(isChan, lower+upper+digits+"._:-~")
 	mark(isDigit, digits)
+	mark(isSession, lower+upper+digits+"-_")
 	for c := range t {
 		if c == '\t' || c >= ' ' && c != 0x7f {
 			t[c] |= isText

@@ -28,6 +28,8 @@ var (
 	ErrHistory = refuse(400, "bad query: history must be a number of messages, as in history=100, and stand there once")
 	// ErrSince: the query's since is no id.
 	ErrSince = refuse(400, "bad query: since must be the id of a message, as in since=1042-7f3a90c1, and stand there once")
+	// ErrSession: the query's session is none.
+	ErrSession = refuse(400, "bad query: session must be 16 to 64 characters of A-Z a-z 0-9 - _, and stand there once")
 	// ErrUpgradeRequired: a plain request to a channel.
 	ErrUpgradeRequired = refuse(426, "this is a WebSocket: connect with Upgrade: websocket", offer...)
 	// ErrTooLarge: MaxHead bytes and no end.
@@ -77,6 +79,7 @@ var (
 	errProtocols      = refuse(400, "Upgrade must name websocket, once and nothing else")
 	errBody           = refuse(400, "a WebSocket handshake has no Content-Length and no Transfer-Encoding")
 	errKeyMissing     = refuse(400, "no Sec-WebSocket-Key header")
+	errLastEventTwice = refuse(400, "more than one Last-Event-ID header")
 	errKeyTwice       = refuse(400, "more than one Sec-WebSocket-Key header")
 	errKey            = refuse(400, "bad Sec-WebSocket-Key: must be base64 of 16 bytes")
 	errVersionMissing = refuse(400, "no Sec-WebSocket-Version header", versionOffer)

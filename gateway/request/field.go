@@ -14,6 +14,8 @@ const (
 	fieldTransferEncoding
 	fieldKey
 	fieldVersion
+	fieldProtocol
+	fieldLastEvent
 )
 
 // parser collects what the lines say.
@@ -40,6 +42,8 @@ func known(name []byte) field {
 		f, want = fieldUpgrade, "Upgrade"
 	case 10:
 		f, want = fieldConnection, "Connection"
+	case 13:
+		f, want = fieldLastEvent, "Last-Event-ID"
 	case 14:
 		f, want = fieldContentLength, "Content-Length"
 	case 17:
@@ -49,6 +53,8 @@ func known(name []byte) field {
 		}
 	case 21:
 		f, want = fieldVersion, "Sec-WebSocket-Version"
+	case 22:
+		f, want = fieldProtocol, "Sec-WebSocket-Protocol"
 	default:
 		return 0
 	}
@@ -115,6 +121,13 @@ func (p *parser) field(f field, value []byte) *Error {
 		if again {
 			return errFraming
 		}
+	case fieldProtocol:
+		p.head.JSON = p.head.JSON || offersJSON(value)
+	case fieldLastEvent:
+		if again {
+			return errLastEventTwice
+		}
+		p.head.LastEvent = value
 	case fieldUpgrade:
 		p.up.protocol(value)
 	case fieldConnection:

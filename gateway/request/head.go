@@ -32,6 +32,11 @@ type Head struct {
 	Origin []byte // unchecked; see Origins.Allow
 	Key    []byte // Sec-WebSocket-Key; checked if WebSocket
 
+	LastEvent []byte // Last-Event-ID, unchecked
+
+	// JSON says that the subprotocol warren.v1.json is offered.
+	JSON bool
+
 	// Minor is the x of HTTP/1.x.
 	Minor int
 

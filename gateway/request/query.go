@@ -9,13 +9,20 @@ import (
 type Query struct {
 	History int    // messages back from the last; -1 if it doesn't say
 	Since   []byte // the id of a message, unchecked; nil if it doesn't say
+	Session []byte // a secret of the client's, unchecked: see ValidSession; nil if it doesn't say
 }
 
 // maxHistoryDigits bounds the number of messages asked for to what fits.
 const maxHistoryDigits = 9
 
+// ValidSession says whether a session's name is 16 to 64 bytes of base64url: it
+// must be hard to guess.
+func ValidSession(name []byte) bool {
+	return len(name) >= 16 && len(name) <= 64 && all(name, isSession)
+}
+
 // ParseQuery reads the query of a handshake: name=value, separated by "&".
-// Names other than history and since are ignored: pages add tokens and numbers
+// Names other than history, since and session are ignored: pages add tokens and numbers
 // against caches. Nothing is decoded.
 func ParseQuery(query []byte) (Query, *Error) {
 	q := Query{History: -1}
@@ -38,6 +45,11 @@ func ParseQuery(query []byte) (Query, *Error) {
 				return Query{}, ErrSince
 			}
 			q.Since = value
+		case "session":
+			if q.Session != nil {
+				value = value[:0] // no valid one
+			}
+			q.Session = value
 		}
 	}
 	return q, nil

@@ -61,6 +61,21 @@ func (p *parser) checkUpgrade() *Error {
 	return nil
 }
 
+// SubprotocolJSON is the one subprotocol there is.
+const SubprotocolJSON = "warren.v1.json"
+
+// offersJSON says whether a Sec-WebSocket-Protocol field lists it. Names are compared byte by byte (RFC 6455, 4.1).
+func offersJSON(list []byte) bool {
+	for more := true; more; {
+		var item []byte
+		item, list, more = bytes.Cut(list, []byte{','})
+		if string(trim(item)) == SubprotocolJSON {
+			return true
+		}
+	}
+	return false
+}
+
 var keyEncoding = base64.StdEncoding.Strict()
 
 // validKey says whether key is base64 of 16 bytes.
