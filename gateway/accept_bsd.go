@@ -2,7 +2,11 @@
 
 package gateway
 
-import "golang.org/x/sys/unix"
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
 
 // acceptConn accepts one connection, non-blocking and closed on exec.
 func acceptConn(lfd int) (int, error) {
@@ -17,6 +21,10 @@ func acceptConn(lfd int) (int, error) {
 	}
 	return fd, nil
 }
+
+// setUserTimeout is not to be had everywhere; the kernel's own patience then
+// decides.
+func setUserTimeout(fd int, d time.Duration) error { return nil }
 
 // setUnsent is not to be had everywhere; lag then shows later.
 func setUnsent(fd, bytes int) error { return nil }

@@ -62,7 +62,7 @@ func (s *shard) shut(c *client, code ws.StatusCode, reason string, rest remainde
 		s.fallBehind(c, nil, 0)
 	}
 	d := c.out
-	d.last = frame.AppendClose(nil, code, reason)
+	d.last = lastWords(c, code, reason)
 	d.resuming, d.starved = false, false // it waits for no more turns: its time is limited
 	switch rest {
 	case dropLog:
@@ -76,6 +76,14 @@ func (s *shard) shut(c *client, code ws.StatusCode, reason string, rest remainde
 		}
 	}
 	s.flush(c)
+}
+
+// lastWords is what a client is written last.
+func lastWords(c *client, code ws.StatusCode, reason string) []byte {
+	if c.enc == eventStream {
+		return []byte(": " + reason + "\n\n")
+	}
+	return frame.AppendClose(nil, code, reason)
 }
 
 // last is the position up to which a late seat is written before the close frame.
@@ -133,14 +141,14 @@ func (s *shard) peerCloses(c *client, body []byte) {
 
 // endOfInput handles the peer's FIN.
 func (s *shard) endOfInput(c *client) {
-	if c.peerDone && (c.state == open || c.out != nil) {
+	if c.enc != eventStream && c.peerDone && (c.state == open || c.out != nil) {
 		// Its close frame waits behind its data, or ours behind what its
 		// socket did not take: it may still read.
 		c.ended = true
 		s.rewatch(c)
 		return
 	}
-	if c.state == lingering {
+	if c.state == lingering || c.enc == eventStream {
 		s.drop(c, endClean)
 		return
 	}

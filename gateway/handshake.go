@@ -88,6 +88,7 @@ func (s *shard) request(c *client, b []byte, n int, waited bool) {
 	case head.WebSocket:
 		s.upgrade(c, head, b, n, waited)
 	case s.health(c, head):
+	case s.stream(c, head, b, waited):
 	default:
 		s.handOver(c, head.Path, b)
 	}
@@ -97,7 +98,11 @@ func (s *shard) request(c *client, b []byte, n int, waited bool) {
 // is the head; its first frames are behind it.
 func (s *shard) upgrade(c *client, head request.Head, b []byte, n int, waited bool) {
 	name, where := request.Channel(head.Path, s.g.o.WebSocket.Path)
-	from, secret, badQuery := startOf(head.Query)
+	q, badQuery := request.ParseQuery(head.Query)
+	from, refusal := startOf(q)
+	if badQuery == nil {
+		badQuery = refusal
+	}
 	if head.JSON && where == request.Root {
 		from = start{} // it subscribes to nothing yet
 	}
@@ -105,30 +110,10 @@ func (s *shard) upgrade(c *client, head request.Head, b []byte, n int, waited bo
 	case where == request.Elsewhere:
 		s.refuse(c, request.ErrPath)
 		return
-	case where == request.Named && !request.ValidChannel(name):
-		s.refuse(c, request.ErrChannel)
-		return
-	case !s.g.origins.Allow(head.Origin, head.Host):
-		s.refuse(c, request.ErrOrigin)
-		return
-	case badQuery != nil:
-		s.refuse(c, badQuery)
-		return
-	case head.JSON && secret != nil && !request.ValidSession(secret):
-		s.refuse(c, request.ErrSession)
-		return
-	case s.stopping:
-		s.refuse(c, request.ErrStopping)
-		return
-	case !s.g.reached():
-		s.refuse(c, request.ErrNotLinked)
-		return
-	case !waited && s.g.future(name, from.since):
-		s.await(c, b, from.since.Offset)
-		return
-	case s.g.clients.Add(1) > s.g.maxClients:
-		s.g.clients.Add(-1)
-		s.refuse(c, request.ErrFull)
+	case badQuery == nil && head.JSON && q.Session != nil && !request.ValidSession(q.Session):
+		badQuery = request.ErrSession
+	}
+	if !s.lets(c, head, name, where, from, badQuery, b, waited) {
 		return
 	}
 	h := &s.shake
@@ -145,13 +130,40 @@ func (s *shard) upgrade(c *client, head request.Head, b []byte, n int, waited bo
 	s.g.count.upgraded.Add(1)
 	c.state, c.since = open, s.now
 	if hs.Protocol == jsonv1.Subprotocol {
-		s.welcome(c, name, where == request.Named, from, string(secret))
+		s.welcome(c, name, where == request.Named, from, string(q.Session))
 	} else {
 		s.admit(c, name, from)
 	}
 	if c.state == open && len(b) > n {
 		s.input(c, b[n:])
 	}
+}
+
+// lets counts c as a client, or refuses it, or lets it wait.
+func (s *shard) lets(c *client, head request.Head, name []byte, where request.Place, from start, badQuery *request.Error, b []byte, waited bool) bool {
+	refusal := badQuery
+	switch {
+	case where == request.Named && !request.ValidChannel(name):
+		refusal = request.ErrChannel
+	case !s.g.origins.Allow(head.Origin, head.Host):
+		refusal = request.ErrOrigin
+	case refusal != nil:
+	case s.stopping:
+		refusal = request.ErrStopping
+	case !s.g.reached():
+		refusal = request.ErrNotLinked
+	case !waited && s.g.future(name, from.since):
+		s.await(c, b, from.since.Offset)
+		return false
+	case s.g.clients.Add(1) > s.g.maxClients:
+		s.g.clients.Add(-1)
+		refusal = request.ErrFull
+	}
+	if refusal != nil {
+		s.refuse(c, refusal)
+		return false
+	}
+	return true
 }
 
 // admit makes a raw client of c, whose answer is in s.shake.

@@ -17,21 +17,17 @@ type start struct {
 	since ID   // behind this message; zero: it doesn't say
 }
 
-// startOf reads a request's query, and the session it names.
-func startOf(query []byte) (from start, secret []byte, refusal *request.Error) {
-	q, refusal := request.ParseQuery(query)
-	if refusal != nil {
-		return start{}, nil, refusal
-	}
+// startOf is where a query asks to begin.
+func startOf(q request.Query) (from start, refusal *request.Error) {
 	from = start{back: q.History}
 	if q.Since != nil {
 		var ok bool
 		if from.since, ok = ParseID(q.Since); !ok {
-			return start{}, nil, request.ErrSince
+			return start{}, request.ErrSince
 		}
 	}
 	from.past = from.back > 0 || !from.since.IsZero()
-	return from, q.Session, nil
+	return from, nil
 }
 
 // beginning is where a client begins.

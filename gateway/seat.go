@@ -61,6 +61,22 @@ func (c *client) seated() bool {
 	return c.seat.audience != nil || c.json != nil && len(c.json.seats) > 0
 }
 
+// writtenTo is the position up to which c was written all that its channels
+// have; zero if it wasn't.
+func (s *shard) writtenTo(c *client) ID {
+	if c.out != nil || c.json != nil && len(c.json.waits) > 0 {
+		return ID{}
+	}
+	s.g.mu.Lock()
+	defer s.g.mu.Unlock()
+	for x := range c.seats {
+		if at := x.audience.place(int(x.index)); at.Pos() != x.audience.edition.log.End() {
+			return ID{}
+		}
+	}
+	return s.g.ids.position()
+}
+
 // fallBehind makes c late on all its channels, with a debt of nothing yet. It
 // was written n bytes beyond its place on one of them.
 func (s *shard) fallBehind(c *client, on *seat, n int) {

@@ -82,22 +82,6 @@ func (s *shard) refuseCommand(c *client, err *jsonv1.Error) {
 	}
 }
 
-// writtenTo is the position up to which c was written all that its channels
-// have; zero if it wasn't.
-func (s *shard) writtenTo(c *client) ID {
-	if c.out != nil || len(c.json.waits) > 0 {
-		return ID{}
-	}
-	s.g.mu.Lock()
-	defer s.g.mu.Unlock()
-	for _, x := range c.json.seats {
-		if at := x.audience.place(int(x.index)); at.Pos() != x.audience.edition.log.End() {
-			return ID{}
-		}
-	}
-	return s.g.ids.position()
-}
-
 // publishCommand publishes, or holds the frame until there is room.
 func (s *shard) publishCommand(c *client, cmd *jsonv1.Command, frame []byte) *jsonv1.Error {
 	if s.g.o.WebSocket.ReadOnly {

@@ -18,6 +18,7 @@ type counters struct {
 	evicted, skips, skipped, shed        atomic.Uint64
 	inboundFull, pings, gaps             atomic.Uint64
 	resumed, missed, awaited, trimmed    atomic.Uint64
+	streams                              atomic.Uint64
 	direct, directLost, commandErrors    atomic.Uint64
 }
 
@@ -51,6 +52,7 @@ type Stats struct {
 	AcceptPauses uint64         // for want of descriptors or memory
 	AcceptErrors uint64         // connections that were gone when they were accepted
 	Upgraded     uint64         // handshakes that succeeded
+	EventStreams uint64         // begun
 	NotHTTP      uint64         // connections that spoke something else
 	Refused      map[int]uint64 // requests, by HTTP status
 	Closed       map[int]uint64 // WebSockets, by the close code sent; 1006: none, 0: others
@@ -95,6 +97,7 @@ func (g *Gateway) Stats() Stats {
 		AcceptPauses: c.acceptPauses.Load(),
 		AcceptErrors: c.acceptErrors.Load(),
 		Upgraded:     c.upgraded.Load(),
+		EventStreams: c.streams.Load(),
 		NotHTTP:      c.notHTTP.Load(),
 		Refused:      map[int]uint64{},
 		Closed:       map[int]uint64{},

@@ -61,6 +61,10 @@ func (s *shard) visit(c *client) {
 // full. (A write into an empty socket proves nothing: a dead host's kernel
 // buffer takes those for minutes.)
 func (s *shard) visitOpen(c *client) {
+	if c.enc == eventStream {
+		s.visitEvents(c)
+		return
+	}
 	if c.hold != nil || c.peerDone {
 		return // it isn't read from: silence means nothing
 	}

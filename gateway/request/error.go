@@ -30,6 +30,8 @@ var (
 	ErrSince = refuse(400, "bad query: since must be the id of a message, as in since=1042-7f3a90c1, and stand there once")
 	// ErrSession: the query's session is none.
 	ErrSession = refuse(400, "bad query: session must be 16 to 64 characters of A-Z a-z 0-9 - _, and stand there once")
+	// ErrMethod: an event stream is asked for by something else than GET.
+	ErrMethod = refuse(405, "an event stream must be asked for by GET", "Allow: GET")
 	// ErrUpgradeRequired: a plain request to a channel.
 	ErrUpgradeRequired = refuse(426, "this is a WebSocket: connect with Upgrade: websocket", offer...)
 	// ErrTooLarge: MaxHead bytes and no end.

@@ -7,9 +7,10 @@ import (
 
 // Query is what a WebSocket's query asks for.
 type Query struct {
-	History int    // messages back from the last; -1 if it doesn't say
-	Since   []byte // the id of a message, unchecked; nil if it doesn't say
-	Session []byte // a secret of the client's, unchecked: see ValidSession; nil if it doesn't say
+	History   int    // messages back from the last; -1 if it doesn't say
+	Since     []byte // the id of a message, unchecked; nil if it doesn't say
+	LastEvent []byte // Last-Event-ID of who can't set headers, unchecked; nil if it doesn't say
+	Session   []byte // a secret of the client's, unchecked: see ValidSession; nil if it doesn't say
 }
 
 // maxHistoryDigits bounds the number of messages asked for to what fits.
@@ -22,7 +23,7 @@ func ValidSession(name []byte) bool {
 }
 
 // ParseQuery reads the query of a handshake: name=value, separated by "&".
-// Names other than history, since and session are ignored: pages add tokens and numbers
+// Names other than these are ignored: pages add tokens and numbers
 // against caches. Nothing is decoded.
 func ParseQuery(query []byte) (Query, *Error) {
 	q := Query{History: -1}
@@ -45,6 +46,8 @@ func ParseQuery(query []byte) (Query, *Error) {
 				return Query{}, ErrSince
 			}
 			q.Since = value
+		case "last-event-id", "lastEventId", "lastEventID": // by polyfills
+			q.LastEvent = value
 		case "session":
 			if q.Session != nil {
 				value = value[:0] // no valid one
