@@ -113,6 +113,10 @@ func (s *shard) skipOn(x *seat) {
 		missed += r.past.Frames(r.pastEnd)
 	}
 	s.g.count.skipped.Add(uint64(missed))
+	if e := x.audience.edition; e.enc != rawFrames && missed > 0 {
+		d := x.client.out
+		d.private = e.appendGap(d.private, ID{}, ID{})
+	}
 	r.past, r.pastEnd = framelog.Cursor{}, 0
 	if r.cursor.Pos() < front.Pos() {
 		r.cursor = front

@@ -32,6 +32,9 @@ type Options struct {
 	// Page answers plain requests for "/" and for WebSocket.Path; a 404.
 	Page http.Handler
 
+	// Script answers plain requests for "/warren.js"; a 404.
+	Script http.Handler
+
 	// Logger; one that discards.
 	Logger *slog.Logger
 }
@@ -118,14 +121,17 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Page == nil {
 		o.Page = http.NotFoundHandler()
 	}
+	if o.Script == nil {
+		o.Script = http.NotFoundHandler()
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	switch {
 	case ws.Path[0] != '/' || !request.ValidChannel(ws.Path[1:]):
 		return o, fmt.Errorf("websocket path %q: must be / and what a channel may be named, without / at its end", ws.Path)
-	case ws.Path == pathHealth || ws.Path == pathReady:
-		return o, fmt.Errorf("websocket path %q: is taken by the health checks", ws.Path)
+	case ws.Path == pathHealth || ws.Path == pathReady || ws.Path == pathScript || ws.Path == pathEvents:
+		return o, fmt.Errorf("websocket path %q: is taken", ws.Path)
 	case ws.MaxMessageSize < 0 || cl.MaxLag < 0 || cl.Max < 0 || o.Shards < 0:
 		return o, fmt.Errorf("negative size or count in %+v", o)
 	case ws.MaxDeliverSize > cl.MaxLag/4:

@@ -50,12 +50,12 @@ func TestPayload(t *testing.T) {
 	nested := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 	for text, data := range map[string]bool{
 		"{}": true, "[]": true, `""`: true, "0": true, "-0": true, "null": true, "true": true, "false": true,
-		" \t\r\n1 \t\r\n": true, `{"a":[{},[],"\ud800",1.5e-7,null]}`: true, `"\u00E9\/é"`: true, "1E400": true, "\"\x7f\"": true,
+		" \t\r\n1 \t\r\n": true, `{"a":[{},[],"\ud800",1.5e-7,null]}`: true, `"\u00E9\/é"`: true, `"\uABCD\uEFef"`: true, "1E400": true, "\"\x7f\"": true,
 		nested(64): true, nested(65): false,
 		"": false, " ": false, "hello": false, "nul": false, "nullx": false, "True": false, "NaN": false, "-": false, "+1": false, "01": false,
 		"-01": false, "1.": false, ".5": false, "1e": false, "1e+": false, "0x1": false, "1 2": false, "[1,]": false, "[,1]": false, "[1 2]": false,
-		"[": false, "]": false, "[}": false, "{]": false, `{"a"}`: false, `{"a":}`: false, `{"a":1,}`: false, `{a:1}`: false, `{"a":1 "b":2}`: false,
-		`{1:1}`: false, `{,}`: false, `'a'`: false, `"a`: false, `"\x"`: false, `"\u12"`: false, `"\u12g4"`: false, "\"\n\"": false, "\"\x00\"": false,
+		"[": false, "]": false, "[}": false, "{]": false, "[1}": false, `{"a":1]`: false, `[{"a":1]}`: false, `{"a"}`: false, `{"a":}`: false, `{"a":1,}`: false, `{a:1}`: false, `{"a":1 "b":2}`: false,
+		`{1:1}`: false, `{,}`: false, `'a'`: false, `"a`: false, `"\x"`: false, `"\u12"`: false, `"\u123"`: false, `"\u123g"`: false, `"\u12g4"`: false, "\"\n\"": false, "\"\x00\"": false,
 		"\ufeff1": false, "\u00a01": false, "\v1": false, "1\x00": false, "[]]": false, `"\`: false, "// c\n1": false,
 	} {
 		got := jsonv1.AppendMessage(nil, &jsonv1.Message{Text: true, Payload: []byte(text)})

@@ -2,6 +2,7 @@ package jsonv1_test
 
 import (
 	"bytes"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -149,6 +150,7 @@ func TestParseRefuses(t *testing.T) {
 		{`{"type":"publish","channel":"a","text":"\ude00\ud83d","ref":1}`, jsonv1.CodeBadJSON, "surrogate", "1"},
 		{`{"type":"publish","channel":"a","text":"\ud83d\u0041","ref":1}`, jsonv1.CodeBadJSON, "surrogate", "1"},
 		{`{"type":"publish","channel":"a","text":"\ud83d\nde00","ref":1}`, jsonv1.CodeBadJSON, "surrogate", "1"},
+		{`{"type":"publish","channel":"a","text":"\ud83dxude00","ref":1}`, jsonv1.CodeBadJSON, "surrogate", "1"},
 		{`{"type":"publish","channel":"a","text":"x","id":"\ud83d"}`, jsonv1.CodeBadJSON, "surrogate", ""},
 		{`{"type":"publish","channel":"a","base64":"\ud83d"}`, jsonv1.CodeBadJSON, "surrogate", ""},
 		{`{"type":"subscribe","channel":"\ud83d"}`, jsonv1.CodeBadJSON, "surrogate", ""},
@@ -197,6 +199,7 @@ func TestParseRefuses(t *testing.T) {
 		{`{"type":"publish","channel":"a","base64":"AB=="}`, jsonv1.CodeBadMessage, "bad base64", ""},
 		{`{"type":"publish","channel":"a","base64":"A-_A"}`, jsonv1.CodeBadMessage, "bad base64", ""},
 		{`{"type":"publish","channel":"a","base64":"AAAA\n"}`, jsonv1.CodeBadMessage, "bad base64", ""},
+		{`{"type":"publish","channel":"a","base64":"AAAA\r"}`, jsonv1.CodeBadMessage, "bad base64", ""},
 		{`{"type":"publish","channel":"a","base64":"AA\r\nAA"}`, jsonv1.CodeBadMessage, "bad base64", ""},
 		{`{"type":"publish","channel":"a","base64":"AA==AA=="}`, jsonv1.CodeBadMessage, "bad base64", ""},
 		{`{"type":"publish","channel":"a","ref":1,"text":"` + strings.Repeat("x", maxPayload+1) + `"}`, jsonv1.CodeTooLarge, "65 bytes", "1"},
@@ -261,5 +264,23 @@ func TestParseWide(t *testing.T) {
 	c, err := parse(t, &p, `{"type":"publish","channel":"a","data":`+data+`}`, len(data))
 	if err != nil || string(c.Payload) != data {
 		t.Errorf("%v, %d bytes of %d", err, len(c.Payload), len(data))
+	}
+}
+
+// A parser keeps what one frame needs, however many it has read.
+func TestParserMemory(t *testing.T) {
+	var p jsonv1.Parser
+	const size = 10_000
+	frame := []byte(`{"type":"publish","channel":"a","text":"` + strings.Repeat(`\u0041`, size) + `"}`)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range 300 {
+		if _, err := p.Parse(frame, size); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 100*size {
+		t.Errorf("%d bytes allocated", n)
 	}
 }
