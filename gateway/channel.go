@@ -37,9 +37,9 @@ func (g *Gateway) Deliver(m Message) {
 		return
 	}
 	g.mu.Lock()
-	before := g.ids.position()
+	before, born := g.ids.position(), g.ids.reached()
 	if g.ids.take(&m) {
-		g.histories.unkept = m.ID.Offset
+		g.offsetsAnewLocked(m.ID)
 	}
 	if m.Blank {
 		g.mu.Unlock()
@@ -53,9 +53,9 @@ func (g *Gateway) Deliver(m Message) {
 	}
 	mark := g.markLocked(&m)
 	var told [2 * encodings][]*audience
-	heard := g.appendLocked(m.Channel, &m, &mark, told[:0])
+	heard := g.appendLocked(m.Channel, born, &m, &mark, told[:0])
 	if m.Channel != "" {
-		heard = g.appendLocked("", &m, &mark, heard)
+		heard = g.appendLocked("", born, &m, &mark, heard)
 	}
 	g.mu.Unlock()
 	if len(heard) == 0 {
@@ -73,15 +73,25 @@ func notify(heard [][]*audience) {
 	}
 }
 
+// offsetsAnewLocked is called when the exchange's offsets begin anew, with id.
+func (g *Gateway) offsetsAnewLocked(id ID) {
+	g.histories.unkept = id.Offset
+	if g.histories.keeps() {
+		for _, ch := range g.channels {
+			ch.kept().Anew()
+		}
+	}
+}
+
 // appendLocked appends m to a channel's logs, if it exists or is to be kept, and
-// adds to heard who is to be told.
-func (g *Gateway) appendLocked(name string, m *Message, mark *framelog.Mark, heard [][]*audience) [][]*audience {
+// adds to heard who is to be told. born is the offset of the delivery before.
+func (g *Gateway) appendLocked(name string, born uint64, m *Message, mark *framelog.Mark, heard [][]*audience) [][]*audience {
 	ch := g.channels[name]
 	if ch == nil {
 		if !g.histories.keeps() || name != "" && !request.ValidChannel(name) {
 			return heard
 		}
-		ch = g.addLocked(strings.Clone(name))
+		ch = g.addLocked(strings.Clone(name), born)
 	}
 	if name != "" {
 		mark.Topic = ch.name // root's histories need not keep another copy
@@ -135,9 +145,9 @@ func (g *Gateway) keepLocked(ch *channel) {
 	g.trimLocked()
 }
 
-// addLocked makes a channel.
-func (g *Gateway) addLocked(name string) *channel {
-	ch := &channel{name: name, born: g.ids.reached()}
+// addLocked makes a channel, behind the delivery that had the offset born.
+func (g *Gateway) addLocked(name string, born uint64) *channel {
+	ch := &channel{name: name, born: born}
 	if h := &g.histories; h.keeps() {
 		ch.past = new(past)
 		g.editionLocked(ch, rawFrames)
@@ -171,7 +181,7 @@ func (g *Gateway) attach(name []byte, enc encoding, s *shard, from start) (*audi
 	defer g.mu.Unlock()
 	ch := g.channels[string(name)]
 	if ch == nil {
-		ch = g.addLocked(string(name))
+		ch = g.addLocked(string(name), g.ids.reached())
 	}
 	e := g.editionLocked(ch, enc)
 	at := g.placeLocked(e, from)

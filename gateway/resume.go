@@ -80,7 +80,7 @@ func (g *Gateway) findLocked(ch *channel, from start) (at framelog.Cursor, id ID
 	behind, ok := log.Behind(from.since.Offset, from.since.Check)
 	if !ok && g.ids.knows(from.since) {
 		behind, ok = log.After(from.since.Offset)
-		ok = ok && (ch.born <= from.since.Offset || g.histories.unkept <= from.since.Offset)
+		ok = ok && (ch.born < from.since.Offset || g.histories.unkept <= from.since.Offset)
 	}
 	if !ok || behind < first {
 		return log.At(first), g.beforeLocked(ch, first), true

@@ -71,12 +71,22 @@ func (l *Log) Behind(offset uint64, check uint32) (number int64, ok bool) {
 	return k.list[0].first, true
 }
 
+// Anew says that offsets begin anew.
+func (l *Log) Anew() {
+	l.Seal()
+	l.keep.anew = l.keep.frames
+}
+
 // After is the number of the first frame kept whose offset is above this one,
-// and whether no such frame was dropped. Offsets must have ascended.
+// and whether no such frame was dropped; of frames since offsets began anew.
 func (l *Log) After(offset uint64) (number int64, whole bool) {
 	k := l.keep
-	whole = k.last.Check == 0 || k.last.Offset <= offset
-	i := sort.Search(len(k.list), func(i int) bool { return k.list[i].hi > offset })
+	dropped := k.frames
+	if len(k.list) > 0 {
+		dropped = k.list[0].first
+	}
+	whole = dropped <= k.anew || k.last.Check == 0 || k.last.Offset <= offset
+	i := sort.Search(len(k.list), func(i int) bool { return k.list[i].first >= k.anew && k.list[i].hi > offset })
 	if i == len(k.list) {
 		return k.frames, whole
 	}

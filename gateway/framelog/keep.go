@@ -65,6 +65,7 @@ type keep struct {
 	frames int64  // appended since the log began
 	bytes  int64  // cost of list
 	last   Mark   // of the last frame that was dropped; zero if none was
+	anew   int64  // number of the first frame since offsets began anew
 
 	oldest atomic.Int64 // position up to which frames were dropped
 }
@@ -174,7 +175,7 @@ func (k *keep) compact(next *segment) {
 		// Half a buffer can't be given back.
 		shares := len(after.seg.buf) > 0 && &e.seg.buf[len(e.seg.buf)-1] == &after.seg.buf[len(after.seg.buf)-1]
 		worth := n-from < k.fresh || more <= 2*size
-		if e.hi >= after.lo || !shares && (!worth || size+more > most) {
+		if e.hi >= after.lo || after.first == k.anew || !shares && (!worth || size+more > most) {
 			break
 		}
 		size += more
