@@ -26,7 +26,7 @@ type consumer struct {
 	reported uint64        // lost messages already logged
 	strays   uint64        // of duplicates.strays, already announced
 	paused   time.Duration // of holds, already logged
-	warned   bool          // of messages sent straight to the queue
+	warned   bool          // of strange messages
 }
 
 func newConsumer(x *Exchange, to gateway.Receiver) *consumer {
@@ -94,7 +94,7 @@ func (c *consumer) attachment(ctx context.Context, ep endpoint) (up time.Duratio
 
 	pubCtx, detach := context.WithCancelCause(ctx)
 	published := make(chan struct{})
-	c.pub.marker = f.marker
+	c.pub.marker, c.pub.replyTo = f.marker, f.address()
 	go func() {
 		defer close(published)
 		c.pub.run(pubCtx, ep, detach)

@@ -1,6 +1,10 @@
 package amqp
 
-import "time"
+import (
+	"time"
+
+	"warren/gateway"
+)
 
 // Bounds of what is remembered to recognise duplicates by.
 const (
@@ -72,17 +76,26 @@ func newDuplicates(window int, self string, foreign int, age time.Duration) *dup
 }
 
 // isNew reports whether a message was not seen before, and remembers it. A
-// message without an id is always new.
-func (d *duplicates) isNew(app, id string, now func() time.Time) bool {
+// message without an id is always new. The id is taken apart; of a publisher's
+// name there is one string for all its ids, which may be kept.
+func (d *duplicates) isNew(app, id string, now func() time.Time) (name gateway.MessageID, isNew bool) {
 	if id == "" {
-		return true
+		return gateway.MessageID{}, true
 	}
 	if app == appID {
-		if publisher, seq, ok := parseID(id); ok && !d.jumpedOver(publisher, seq) {
-			return d.isNewSeq(publisher, seq)
+		if publisher, seq, ok := parseID(id); ok {
+			if d.jumpedOver(publisher, seq) {
+				name.Publisher = d.publishers[publisher].name
+				isNew = d.isNewForeign(foreignID{app, id}, now())
+			} else {
+				isNew = d.isNewSeq(publisher, seq)
+				name.Publisher = d.last.name
+			}
+			name.Seq = seq
+			return name, isNew
 		}
 	}
-	return d.isNewForeign(foreignID{app, id}, now())
+	return gateway.MessageID{Publisher: id}, d.isNewForeign(foreignID{app, id}, now())
 }
 
 // jumpedOver says that seq was passed over by a jump too far to be judged by

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"testing"
 	"time"
+	"unsafe"
+
+	"warren/gateway"
 )
 
 const other = "other.0123456789ab"
@@ -42,8 +45,12 @@ func TestSequences(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := newTestDuplicates()
 			for i, s := range test.steps {
-				if got := d.isNew(appID, formatID(test.publisher, s.seq), time.Now); got != s.isNew {
+				id, got := d.isNew(appID, formatID(test.publisher, s.seq), time.Now)
+				if got != s.isNew {
 					t.Errorf("step %d: %d is new: %v", i, s.seq, got)
+				}
+				if want := (gateway.MessageID{Publisher: test.publisher, Seq: s.seq}); id != want {
+					t.Errorf("step %d: id %+v, want %+v", i, id, want)
 				}
 			}
 			if d.holes != test.holes || d.filled != test.filled {
@@ -67,7 +74,8 @@ func TestSequencesAgainstSet(t *testing.T) {
 			seq = max(1, highest-min(highest, x>>33%(minHistory+100)))
 		}
 		tooOld := highest >= minHistory && seq <= highest-minHistory
-		if got, want := d.isNew(appID, formatID("self.0123456789ab", seq), time.Now), !seen[seq] && !tooOld; got != want {
+		_, got := d.isNew(appID, formatID("self.0123456789ab", seq), time.Now)
+		if want := !seen[seq] && !tooOld; got != want {
 			t.Fatalf("%d (highest %d) is new: %v", seq, highest, got)
 		} else if want {
 			seen[seq] = true
@@ -101,8 +109,12 @@ func TestForeignIDs(t *testing.T) {
 	clock := func() time.Time { return now }
 	check := func(app, id string, want bool) {
 		t.Helper()
-		if got := d.isNew(app, id, clock); got != want {
+		name, got := d.isNew(app, id, clock)
+		if got != want {
 			t.Errorf("%s %s is new: %v", app, id, got)
+		}
+		if name != (gateway.MessageID{Publisher: id}) {
+			t.Errorf("%s %s is called %+v", app, id, name)
 		}
 	}
 	check("a", "1", true)
@@ -128,6 +140,24 @@ func TestForeignIDs(t *testing.T) {
 		}
 	}
 	check("many", fmt.Sprint(4*maxForeign), false)
+}
+
+// Ids are kept in histories: all of a publisher share its name.
+func TestPublishersNameIsShared(t *testing.T) {
+	d := newTestDuplicates()
+	for _, publisher := range []string{other, "self.0123456789ab"} {
+		var first *byte
+		// The last is judged by its id: it was passed over by a jump.
+		for i, seq := range []uint64{1, 2, 1, 1 << 40, 1<<40 - 2*minHistory} {
+			id, _ := d.isNew(appID, formatID(publisher, seq), time.Now)
+			if name := unsafe.StringData(id.Publisher); i == 0 {
+				first = name
+			} else if name != first {
+				t.Errorf("id %d of %s has a name of its own", seq, publisher)
+			}
+			d.isNew(appID, formatID("another.0123456789ab", uint64(i+1)), time.Now)
+		}
+	}
 }
 
 func TestDuplicatesDontAllocate(t *testing.T) {

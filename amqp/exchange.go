@@ -54,7 +54,8 @@ func New(o Options) (*Exchange, error) {
 }
 
 // Run keeps the node linked to RabbitMQ until ctx ends; then it returns nil,
-// with every connection closed.
+// with every connection closed. What RabbitMQ has not confirmed by then is
+// never settled.
 func (x *Exchange) Run(ctx context.Context, to gateway.Receiver) error {
 	if x.running.Swap(true) {
 		return errors.New("amqp exchange: Run was called twice")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -64,12 +65,27 @@ func TestMapping(t *testing.T) {
 	}
 	before := time.Now().Truncate(time.Second)
 	n.publish(t, "room", "one")
-	if err := n.Publish(gateway.Message{Payload: []byte("two")}); err != nil {
-		t.Fatal(err)
+	for _, m := range []gateway.Message{
+		{Payload: []byte("two")},
+		{Payload: []byte("three"), Client: 42},
+		{Payload: []byte("four"), Client: 43, User: "ann", Session: "secret", ClientID: "my id"},
+	} {
+		if err := n.Publish(m); err != nil {
+			t.Fatal(err)
+		}
 	}
-	for i, want := range []struct{ key, contentType, body string }{
-		{"room", "text/plain; charset=utf-8", "one"},
-		{"", "application/octet-stream", "two"},
+	const binary = "application/octet-stream"
+	for i, want := range []struct {
+		key, contentType, body string
+		replyTo, correlation   string
+		headers                amqp091.Table
+	}{
+		{"room", "text/plain; charset=utf-8", "one", "", "", nil},
+		{"", binary, "two", "", "", nil},
+		{"", binary, "three", n.queue(), "42", nil},
+		{"", binary, "four", n.queue(), "43", amqp091.Table{
+			"x-warren-user": "ann", "x-warren-session": "secret", "x-warren-client-id": "my id",
+		}},
 	} {
 		d := <-got
 		if d.RoutingKey != want.key || d.ContentType != want.contentType || string(d.Body) != want.body {
@@ -77,6 +93,9 @@ func TestMapping(t *testing.T) {
 		}
 		if d.AppId != "warren" || d.DeliveryMode != amqp091.Transient || d.Timestamp.Before(before) || d.Timestamp.After(time.Now()) {
 			t.Errorf("app %q, delivery mode %d, timestamp %v", d.AppId, d.DeliveryMode, d.Timestamp)
+		}
+		if d.ReplyTo != want.replyTo || d.CorrelationId != want.correlation || !maps.Equal(d.Headers, want.headers) {
+			t.Errorf("%s: reply to %q, correlation id %q, headers %v", d.Body, d.ReplyTo, d.CorrelationId, d.Headers)
 		}
 		if id := fmt.Sprintf("%s-%d", n.Publisher(), i+1); d.MessageId != id || !strings.HasPrefix(id, "test-node.1.") {
 			t.Errorf("message id %q, want %q", d.MessageId, id)
@@ -128,9 +147,8 @@ func TestDropped(t *testing.T) {
 	}
 	to("a", "1")
 	to("a", "again")
-	_, queue, _ := strings.Cut(n.logs.lines("attached to RabbitMQ")[0], "queue=")
 	for range 2 {
-		send(t, ch, "", strings.TrimSpace(queue), amqp091.Publishing{Body: []byte("straight")})
+		send(t, ch, "", n.queue(), amqp091.Publishing{Body: []byte("straight")})
 	}
 	to("", "2")
 	to("", "2")
@@ -138,10 +156,10 @@ func TestDropped(t *testing.T) {
 		t.Errorf("delivered %q", got)
 	}
 	s := n.Stats().Consume
-	if s.Received != 6 || s.Delivered != 3 || s.Duplicates != 1 || s.Direct != 2 {
+	if s.Received != 6 || s.Delivered != 3 || s.Duplicates != 1 || s.Strange != 2 {
 		t.Errorf("counters: %+v", s)
 	}
-	if l := n.logs.lines("sent straight to a queue"); len(l) != 1 {
+	if l := n.logs.lines("sent straight"); len(l) != 1 {
 		t.Errorf("logged %q", l)
 	}
 }

@@ -28,12 +28,13 @@ type feed struct {
 	got      int64     // bytes that had come at lastRead, at least
 	markedAt time.Time // when the marker's confirm was noticed
 	free     int       // deliveries that pass even while the gateway holds
+	ackTimer *time.Timer
 }
 
 // run delivers until the link fails or ctx ends, and says why.
 func (f *feed) run(ctx context.Context) error {
-	ackTimer := time.NewTimer(time.Hour)
-	defer ackTimer.Stop()
+	f.ackTimer = time.NewTimer(time.Hour)
+	defer f.ackTimer.Stop()
 	report := time.NewTicker(f.x.report)
 	defer report.Stop()
 	catching := f.catching()
@@ -44,18 +45,17 @@ func (f *feed) run(ctx context.Context) error {
 			if !ok {
 				return f.main.ended()
 			}
-			if err := f.take(ctx, &d, ackTimer); err != nil {
+			if err := f.take(ctx, &d); err != nil {
 				return err
 			}
 		case d, ok := <-f.direct.deliveries:
 			if !ok {
 				return f.direct.ended()
 			}
-			f.strange(&d)
-			if f.direct.took(&d); f.direct.unacked == 1 {
-				ackTimer.Reset(ackDelay)
+			if err := f.takeDirect(&d); err != nil {
+				return err
 			}
-		case <-ackTimer.C:
+		case <-f.ackTimer.C:
 			if err := f.ack(); err != nil {
 				return err
 			}
@@ -81,25 +81,52 @@ func (f *feed) run(ctx context.Context) error {
 	}
 }
 
-// take delivers d, once the gateway wants it.
-func (f *feed) take(ctx context.Context, d *amqp091.Delivery, ackTimer *time.Timer) error {
+// take delivers d, once the gateway wants it. In queue delivery it may be for
+// one client: that doesn't wait itself, only behind what does.
+func (f *feed) take(ctx context.Context, d *amqp091.Delivery) error {
+	if f.marker == nil && f.main.isDirect(d) {
+		f.deliverDirect(d)
+		return f.took(&f.main, d)
+	}
 	if err := f.hold(ctx); err != nil {
 		return err
 	}
 	f.read++
-	if f.marker == nil {
+	switch {
+	case f.marker != nil:
+		if err := f.streamed(d); err != nil {
+			return err
+		}
+	case d.Exchange == "":
+		f.strange(d) // a copy, by the header CC
+	default:
 		f.deliver(d, gateway.ID{})
-	} else if err := f.streamed(d); err != nil {
-		return err
 	}
 	if !f.caught {
 		f.lastRead = time.Now()
 	}
-	if f.main.took(d); f.main.unacked == 1 {
-		ackTimer.Reset(ackDelay)
+	return f.took(&f.main, d)
+}
+
+// takeDirect delivers d of the node's own queue, beside a stream.
+func (f *feed) takeDirect(d *amqp091.Delivery) error {
+	if f.direct.isDirect(d) {
+		f.deliverDirect(d)
+	} else {
+		f.strange(d)
 	}
-	if f.main.unacked >= max(f.x.opts.Prefetch/2, 1) {
-		return f.main.ack()
+	return f.took(&f.direct, d)
+}
+
+// took sees to it that d of s is acknowledged: with half a prefetch of them, or
+// soon.
+func (f *feed) took(s *source, d *amqp091.Delivery) error {
+	s.took(d)
+	if f.main.unacked+f.direct.unacked == 1 { // else it runs already
+		f.ackTimer.Reset(ackDelay)
+	}
+	if s.unacked >= max(f.x.opts.Prefetch/2, 1) {
+		return s.ack()
 	}
 	return nil
 }
@@ -113,7 +140,8 @@ func (f *feed) ack() error {
 
 // hold waits while the gateway wants no deliveries, and withholds the acks,
 // so that RabbitMQ stops sending. After maxHold it lets a prefetch's worth
-// pass: RabbitMQ cuts off who never acks.
+// pass: RabbitMQ cuts off who never acks. What comes for one client beside a
+// stream is delivered all the while.
 func (f *feed) hold(ctx context.Context) error {
 	released := f.to.Hold()
 	if released == nil {
@@ -132,6 +160,16 @@ func (f *feed) hold(ctx context.Context) error {
 	for ; released != nil; released = f.to.Hold() {
 		select {
 		case <-released:
+		case d, ok := <-f.direct.deliveries:
+			if !ok {
+				return f.direct.ended()
+			}
+			if err := f.takeDirect(&d); err != nil {
+				return err
+			}
+			if err := f.direct.ack(); err != nil { // nobody looks at the timer
+				return err
+			}
 		case <-limit.C:
 			f.x.counters.heldOver.Add(1)
 			f.x.opts.Logger.Warn("clients did not catch up in time: deliveries go on", "paused", f.x.maxHold)

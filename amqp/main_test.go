@@ -129,6 +129,13 @@ func (n *node) waitReady(t *testing.T) {
 	eventually(t, func() error { return n.Status() })
 }
 
+// queue is the node's own, of its latest attachment.
+func (n *node) queue() string {
+	lines := n.logs.lines("attached to RabbitMQ")
+	_, name, _ := strings.Cut(lines[len(lines)-1], "queue=")
+	return strings.TrimSpace(name)
+}
+
 func exchangeName(t *testing.T) string { return "test." + t.Name() }
 
 // eventually polls what has no event to wait for, such as a counter.

@@ -54,10 +54,14 @@ func parseID(id string) (publisher string, seq uint64, ok bool) {
 	return publisher, seq, true
 }
 
-// formatClient names a connection within its node's publisher; empty for none.
-func formatClient(id gateway.ConnID) string {
-	if id == 0 {
-		return ""
+// formatClient names a connection within its node's publisher.
+func formatClient(id gateway.ConnID) string { return strconv.FormatUint(uint64(id), 10) }
+
+// parseClient reads what formatClient makes; 0 for anything else.
+func parseClient(id string) gateway.ConnID {
+	n, err := strconv.ParseUint(id, 10, 64)
+	if err != nil || id[0] == '0' {
+		return 0
 	}
-	return strconv.FormatUint(uint64(id), 10)
+	return gateway.ConnID(n)
 }

@@ -4,6 +4,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"warren/gateway"
 )
 
 func TestMessageID(t *testing.T) {
@@ -28,6 +30,20 @@ func TestMessageID(t *testing.T) {
 	} {
 		if p, s, ok := parseID(id); ok {
 			t.Errorf("%q gave %q, %d", id, p, s)
+		}
+	}
+}
+
+// What is no connection's id, as this node writes it, is nobody's.
+func TestClient(t *testing.T) {
+	for _, id := range []gateway.ConnID{1, 10, math.MaxUint64} {
+		if got := parseClient(formatClient(id)); got != id {
+			t.Errorf("%d became %d", id, got)
+		}
+	}
+	for _, id := range []string{"", "0", "00", "01", "+1", "-1", " 1", "1 ", "1_0", "0x1", "a", "18446744073709551616", "a.0123456789ab-1"} {
+		if got := parseClient(id); got != 0 {
+			t.Errorf("%q is %d", id, got)
 		}
 	}
 }

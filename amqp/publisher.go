@@ -25,7 +25,11 @@ type publisher struct {
 	alarm bool // RabbitMQ's alarm was logged and not yet its end
 	lost  bool // the loss of the link was logged
 
-	marker *marker // of the present attachment
+	// Of the present attachment.
+	marker  *marker
+	replyTo string // the node's queue
+
+	through []settlement // of the latest messages taken off the window
 
 	// suspects is how many of the oldest messages may be what RabbitMQ
 	// closed the channel over. They are sent one by one, to find it.
@@ -180,9 +184,16 @@ func (s *session) loop(ctx context.Context) error {
 		case <-ctx.Done():
 		case e := <-s.closes:
 			return s.closed(e)
-		case b := <-s.blocks:
+		case b, ok := <-s.blocks:
+			if !ok { // with the connection: no sign that an alarm ended
+				s.blocks = nil
+				continue
+			}
 			s.block(b)
-		case <-s.returns:
+		case _, ok := <-s.returns:
+			if !ok { // with the channel: nothing came back
+				return s.closed(<-s.closes)
+			}
 			return s.returned()
 		case c, ok := <-s.marks:
 			if err := s.marked(c, ok); err != nil {
@@ -233,7 +244,7 @@ func (s *session) send() (more bool, err error) {
 			s.progress = time.Now()
 		}
 		s.sent++
-		if err := s.ch.Publish(s.p.x.opts.Exchange, e.channel, true, false, s.p.x.publishing(&e)); err != nil {
+		if err := s.ch.Publish(s.p.x.opts.Exchange, e.channel, true, false, s.p.publishing(&e)); err != nil {
 			return false, &linkError{"publishing", s.ep, err}
 		}
 	}
@@ -241,32 +252,37 @@ func (s *session) send() (more bool, err error) {
 }
 
 // publishing is how e goes to RabbitMQ.
-func (x *Exchange) publishing(e *entry) amqp091.Publishing {
-	p := amqp091.Publishing{
-		ContentType:   contentBinary,
-		DeliveryMode:  amqp091.Transient,
-		MessageId:     formatID(x.publisher, e.seq),
-		CorrelationId: formatClient(e.client),
-		Timestamp:     e.at,
-		AppId:         appID,
-		Body:          e.payload,
+func (p *publisher) publishing(e *entry) amqp091.Publishing {
+	m := amqp091.Publishing{
+		ContentType:  contentBinary,
+		DeliveryMode: amqp091.Transient,
+		MessageId:    formatID(p.x.publisher, e.seq),
+		Timestamp:    e.at,
+		AppId:        appID,
+		Body:         e.payload,
 	}
 	if e.text {
-		p.ContentType = contentText
+		m.ContentType = contentText
 	}
-	if x.opts.Delivery == DeliverStream {
-		p.DeliveryMode = amqp091.Persistent
+	if p.x.opts.Delivery == DeliverStream {
+		m.DeliveryMode = amqp091.Persistent
 	}
-	if e.user != "" || e.clientID != "" {
-		p.Headers = amqp091.Table{}
+	if e.client != 0 { // else nobody would get the answer
+		m.ReplyTo, m.CorrelationId = p.replyTo, formatClient(e.client)
+	}
+	if e.user != "" || e.session != "" || e.clientID != "" {
+		m.Headers = amqp091.Table{}
 	}
 	if e.user != "" {
-		p.Headers[headerUser] = e.user
+		m.Headers[headerUser] = e.user
+	}
+	if e.session != "" {
+		m.Headers[headerSession] = e.session
 	}
 	if e.clientID != "" {
-		p.Headers[headerClientID] = e.clientID
+		m.Headers[headerClientID] = e.clientID
 	}
-	return p
+	return m
 }
 
 // confirm takes c, and those that came with it, off the window. The library
@@ -307,6 +323,6 @@ func (s *session) confirm(c amqp091.Confirmation) error {
 	if !s.blocked {
 		s.p.alarmEnded()
 	}
-	s.p.drop(n)
+	s.p.drop(n, nil)
 	return err
 }

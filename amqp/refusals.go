@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/rabbitmq/amqp091-go"
+
+	"warren/gateway"
 )
 
 // block notes that RabbitMQ's memory or disk alarm stops publishers, or that
@@ -60,12 +62,19 @@ func (p *publisher) reject(e *amqp091.Error) {
 	p.x.counters.rejected.Add(1)
 	p.x.opts.Logger.Error("RabbitMQ refuses a message; it is dropped", "reason", e.Reason)
 	p.suspects = 0
-	p.drop(1)
+	p.drop(1, fmt.Errorf("RabbitMQ will not take the message: %s", e.Reason))
 }
 
-// drop takes the oldest n messages off the window.
-func (p *publisher) drop(n int) {
-	if p.x.window.pop(n) {
+// drop takes the oldest n messages off the window: they are confirmed or, with
+// an error, given up. Whoever asked is told.
+func (p *publisher) drop(n int, err error) {
+	through, room := p.x.window.pop(n, p.through[:0])
+	for _, s := range through {
+		s.tell(gateway.MessageID{Publisher: p.x.publisher, Seq: s.seq}, err)
+	}
+	clear(through) // what asks belongs to others
+	p.through = through
+	if room {
 		p.ready()
 	}
 }

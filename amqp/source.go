@@ -59,6 +59,11 @@ func (s *source) bind(exchange string) error {
 	return nil
 }
 
+// isDirect says that d was sent straight to this queue.
+func (s *source) isDirect(d *amqp091.Delivery) bool {
+	return d.Exchange == "" && d.RoutingKey == s.name
+}
+
 // took notes a delivery, to be acknowledged.
 func (s *source) took(d *amqp091.Delivery) {
 	s.tag = d.DeliveryTag

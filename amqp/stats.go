@@ -30,9 +30,10 @@ type PublishStats struct {
 type ConsumeStats struct {
 	Received   uint64 // messages of any kind
 	Delivered  uint64 // handed to the gateway
+	Direct     uint64 // handed to the gateway for one client: sent straight to the node's queue
 	Duplicates uint64 // dropped: seen before
 	Forgotten  uint64 // times ids were forgotten before their time, to keep to ForeignIDs
-	Direct     uint64 // dropped: sent straight to the node's queue
+	Strange    uint64 // dropped: sent straight to the stream, or to the node's queue for no client
 
 	Gaps    uint64        // times the node's queue was gone after it had been there
 	GapTime time.Duration // how long, together
@@ -55,8 +56,8 @@ func (c ConsumeStats) Lost() uint64 { return c.Holes - c.Filled }
 type counters struct {
 	taken, refused, confirmed, resent, returned, rejected, timeouts atomic.Uint64
 	blocked                                                         atomic.Bool
-	received, delivered, duplicates, forgotten, direct, gaps        atomic.Uint64
-	holes, filled, holds, heldOver, attaching                       atomic.Uint64
+	received, delivered, duplicates, forgotten, gaps                atomic.Uint64
+	direct, strange, holes, filled, holds, heldOver, attaching      atomic.Uint64
 	gapTime, holdTime                                               atomic.Int64 // nanoseconds
 }
 
@@ -70,7 +71,7 @@ func (x *Exchange) Stats() Stats {
 		},
 		Consume: ConsumeStats{
 			Received: c.received.Load(), Delivered: c.delivered.Load(), Duplicates: c.duplicates.Load(),
-			Forgotten: c.forgotten.Load(), Direct: c.direct.Load(),
+			Forgotten: c.forgotten.Load(), Direct: c.direct.Load(), Strange: c.strange.Load(),
 			Gaps: c.gaps.Load(), GapTime: time.Duration(c.gapTime.Load()),
 			Filled: c.filled.Load(), Holes: c.holes.Load(), // a hole is counted before it is filled
 			Holds: c.holds.Load(), HoldTime: time.Duration(c.holdTime.Load()), HeldOver: c.heldOver.Load(),

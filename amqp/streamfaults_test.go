@@ -229,7 +229,7 @@ func TestStreamDirect(t *testing.T) {
 	send(t, ch, "", streamName(t), amqp091.Publishing{Body: []byte("straight")})
 	send(t, ch, exchangeName(t), "room", amqp091.Publishing{Body: []byte("0")})
 	n.wantNumbers(t, 1)
-	if s := n.Stats().Consume; s.Direct != 1 || s.Delivered != 1 {
+	if s := n.Stats().Consume; s.Strange != 1 || s.Delivered != 1 {
 		t.Errorf("counters: %+v", s)
 	}
 	if l := n.logs.lines("sent straight"); len(l) != 1 {

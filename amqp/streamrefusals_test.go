@@ -11,7 +11,6 @@ import (
 	"github.com/rabbitmq/amqp091-go"
 
 	"warren/amqp"
-	"warren/gateway"
 )
 
 // What is wrong with a stream is said in one line, with the same words in the
@@ -153,36 +152,4 @@ func TestStreamStartUnderAlarm(t *testing.T) {
 	n.flush(t)
 	n.wantNumbers(t, 101)
 	first.wantNumbers(t, 101)
-}
-
-// A client's own id counts within its user, or else its connection.
-func TestClientIDs(t *testing.T) {
-	n := newNode(t, nil)
-	next := 0
-	say := func(isNew bool, m gateway.Message) {
-		t.Helper()
-		m.Channel, m.Text = "room", true
-		m.Payload = []byte("again")
-		if isNew {
-			m.Payload = fmt.Append(nil, next)
-			next++
-		}
-		if err := n.Publish(m); err != nil {
-			t.Fatal(err)
-		}
-	}
-	say(true, gateway.Message{Client: 1, ClientID: "a"})
-	say(false, gateway.Message{Client: 1, ClientID: "a"})
-	say(true, gateway.Message{Client: 2, ClientID: "a"})
-	say(true, gateway.Message{Client: 2, ClientID: "b"})
-	say(true, gateway.Message{Client: 3, ClientID: "a", User: "ann"})
-	say(false, gateway.Message{Client: 4, ClientID: "a", User: "ann"}) // she came back
-	say(true, gateway.Message{Client: 4, ClientID: "a", User: "bob"})
-	say(true, gateway.Message{Client: 4})
-	say(true, gateway.Message{Client: 4})
-	n.flush(t)
-	n.wantNumbers(t, next)
-	if got := n.Stats().Consume; got.Delivered != uint64(next) || got.Duplicates != 2 {
-		t.Errorf("counters: %+v", got)
-	}
 }

@@ -94,6 +94,14 @@ func (f *feed) declareQueue(l *link) (source, error) {
 	return s, nil
 }
 
+// address is the name of the node's queue: who sends to that reaches this node.
+func (f *feed) address() string {
+	if f.marker != nil {
+		return f.direct.name
+	}
+	return f.main.name
+}
+
 func hasCode(err error, code int) bool {
 	ae := (*amqp091.Error)(nil)
 	return errors.As(err, &ae) && ae.Code == code

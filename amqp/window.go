@@ -36,15 +36,22 @@ type entry struct {
 	text    bool
 	resent  bool // it is being sent again
 
-	client         gateway.ConnID
-	user, clientID string
+	client                  gateway.ConnID
+	user, session, clientID string
+	settled                 func(gateway.MessageID, error) // nil: nobody asks
+}
+
+// settlement is a message that is through, and whom to tell.
+type settlement struct {
+	seq  uint64
+	tell func(gateway.MessageID, error)
 }
 
 // entryOverhead is what a message costs besides its payload, about.
-const entryOverhead = 128
+const entryOverhead = 160
 
 func (e *entry) size() int {
-	return len(e.payload) + len(e.channel) + len(e.user) + len(e.clientID) + entryOverhead
+	return len(e.payload) + len(e.channel) + len(e.user) + len(e.session) + len(e.clientID) + entryOverhead
 }
 
 func newWindow(maxCount, maxBytes int) *window {
@@ -54,7 +61,7 @@ func newWindow(maxCount, maxBytes int) *window {
 // put copies m into the window, or reports false when it is full.
 func (w *window) put(m gateway.Message, now time.Time) bool {
 	w.mu.Lock()
-	size := len(m.Payload) + len(m.Channel) + len(m.User) + len(m.ClientID) + entryOverhead
+	size := len(m.Payload) + len(m.Channel) + len(m.User) + len(m.Session) + len(m.ClientID) + entryOverhead
 	// Once one was refused, so are all until there is room for the largest of
 	// them: else small ones would keep it out for ever.
 	if w.busy || w.count > 0 && (w.count >= w.maxCount || w.bytes+size > w.maxBytes) {
@@ -69,7 +76,7 @@ func (w *window) put(m gateway.Message, now time.Time) bool {
 	w.taken++
 	*e = entry{
 		seq: w.taken, at: now, channel: m.Channel, payload: append(e.payload[:0], m.Payload...), text: m.Text,
-		client: m.Client, user: m.User, clientID: m.ClientID,
+		client: m.Client, user: m.User, session: m.Session, clientID: m.ClientID, settled: m.Settled,
 	}
 	w.count++
 	w.bytes += size
@@ -111,16 +118,20 @@ func (w *window) rewind() {
 	w.mu.Unlock()
 }
 
-// pop drops the oldest n messages, which are confirmed. It reports whether
-// those who were refused should be told of room now: at three quarters, so
-// that it isn't after every single confirm.
-func (w *window) pop(n int) (room bool) {
+// pop drops the oldest n messages, which are through, and appends to through
+// those that somebody asks about. It reports whether those who were refused
+// should be told of room now: at three quarters, so that it isn't after every
+// single confirm.
+func (w *window) pop(n int, through []settlement) (_ []settlement, room bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for range n {
 		e := &w.ring[w.head]
 		w.bytes -= e.size()
-		e.channel, e.user, e.clientID = "", "", ""
+		if e.settled != nil {
+			through = append(through, settlement{e.seq, e.settled})
+		}
+		e.channel, e.user, e.session, e.clientID, e.settled = "", "", "", "", nil
 		if cap(e.payload) > max(256, w.maxBytes/w.maxCount) {
 			e.payload = nil // kept buffers may not add up to more than maxBytes
 		}
@@ -134,9 +145,9 @@ func (w *window) pop(n int) (room bool) {
 	}
 	if w.busy && (w.count == 0 || w.count <= w.maxCount*3/4 && w.bytes <= min(w.maxBytes*3/4, w.maxBytes-w.wanted)) {
 		w.busy, w.wanted = false, 0
-		return true
+		room = true
 	}
-	return false
+	return through, room
 }
 
 // state is how many messages and bytes the window holds, and how many of the

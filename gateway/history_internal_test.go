@@ -191,7 +191,7 @@ func TestHistoryForgets(t *testing.T) {
 			checkHistories(t, g)
 		}
 		deliver := func(channel string, ago time.Duration) {
-			g.Deliver(Message{Channel: channel, Payload: []byte("x"), At: time.Now().Add(-ago)})
+			g.Deliver(Message{Channel: channel, Payload: []byte("x"), At: time.Now().Add(-ago), Replayed: true})
 		}
 		visible := func(channel string) int64 {
 			ch := g.channels[channel]

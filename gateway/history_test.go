@@ -96,7 +96,7 @@ func TestHistory(t *testing.T) {
 			for i := range 30 {
 				m := message("room", i)
 				if i < c.old {
-					m.At = long
+					m.At, m.Replayed = long, true
 				}
 				to.Deliver(m)
 			}

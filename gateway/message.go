@@ -50,6 +50,10 @@ type Message struct {
 	// At is when a delivered message was published, as far as is known; the
 	// time of delivery if zero.
 	At time.Time
+
+	// Replayed says that it is read back from where it was kept: for histories
+	// it is as old as At says. Others are new, whatever their publisher's clock.
+	Replayed bool
 }
 
 // MessageID is AMQP's message_id. Warren's nodes number what they publish, by

@@ -86,7 +86,7 @@ func (g *Gateway) markLocked(m *Message) framelog.Mark {
 	now, at := g.clock(), m.At
 	if at.IsZero() {
 		at = time.Now()
-	} else {
+	} else if m.Replayed {
 		old := min(max(time.Since(m.At), 0), g.o.History.Age+time.Second)
 		now -= uint32(old.Milliseconds())
 	}
