@@ -8,6 +8,7 @@ import "time"
 // the file; the names of variables and flags follow from them.
 type Config struct {
 	Listen    string    `yaml:"listen"`
+	Admin     Admin     `yaml:"admin"`
 	Node      string    `yaml:"node"`
 	Log       Log       `yaml:"log"`
 	WebSocket WebSocket `yaml:"websocket"`
@@ -15,6 +16,11 @@ type Config struct {
 	Memory    Memory    `yaml:"memory"`
 	History   History   `yaml:"history"`
 	AMQP      AMQP      `yaml:"amqp"`
+}
+
+// Admin is what only this machine, or a network of one's own, should reach.
+type Admin struct {
+	Listen string `yaml:"listen"` // "": there is none
 }
 
 // Log is what is written to stderr, and how.
@@ -42,6 +48,7 @@ type Clients struct {
 	Slow         string        `yaml:"slow"`   // close or skip
 	OnGap        string        `yaml:"on_gap"` // ignore or close
 	CloseTimeout time.Duration `yaml:"close_timeout"`
+	MaxChannels  int           `yaml:"max_channels"` // of one client of the JSON protocol
 }
 
 // Memory bounds the sums over all clients and channels of the node.
@@ -116,6 +123,7 @@ type TLS struct {
 func Default() Config {
 	return Config{
 		Listen: ":3000",
+		Admin:  Admin{Listen: "127.0.0.1:3001"},
 		Log:    Log{Level: "info", Format: "text"},
 		WebSocket: WebSocket{
 			Path:             "/ws",
@@ -126,7 +134,7 @@ func Default() Config {
 			PongTimeout:      10 * time.Second,
 			Origins:          []string{},
 		},
-		Clients: Clients{MaxLag: MiB, Slow: "close", OnGap: "ignore", CloseTimeout: 5 * time.Second},
+		Clients: Clients{MaxLag: MiB, Slow: "close", OnGap: "ignore", CloseTimeout: 5 * time.Second, MaxChannels: 128},
 		Memory:  Memory{Logs: 256 * MiB, Inbound: 64 * MiB},
 		History: History{Bytes: 8 * MiB, Age: 5 * time.Minute},
 		AMQP: AMQP{

@@ -78,12 +78,13 @@ func TestFileOverridesDefaults(t *testing.T) {
 	l := load(t, `
 log: # nothing
 listen: 127.0.0.1:80
+admin: {listen: ""}
 websocket:
   publish: false
   max_message_size: 10 kb
   ping_interval: 1m30s
   origins: ["https://a.example", "http://b.example:8080", "*"]
-clients: {max: 12, max_lag: 2097152, slow: skip, on_gap: close}
+clients: {max: 12, max_lag: 2097152, slow: skip, on_gap: close, max_channels: 10000}
 history: {messages: 100, bytes: 256MiB, age: 1s}
 amqp.exchange: flat
 amqp:
@@ -93,12 +94,13 @@ amqp:
   duplicates: {ids: 16777216, age: 24h}
 `)
 	want := config.Default()
-	want.Listen = "127.0.0.1:80"
+	want.Listen, want.Admin.Listen = "127.0.0.1:80", ""
 	want.WebSocket.Publish = false
 	want.WebSocket.MaxMessageSize = 10 * config.KB
 	want.WebSocket.PingInterval = 90 * time.Second
 	want.WebSocket.Origins = []string{"https://a.example", "http://b.example:8080", "*"}
-	want.Clients = config.Clients{Max: 12, MaxLag: 2 * config.MiB, Slow: "skip", OnGap: "close", CloseTimeout: 5 * time.Second}
+	want.Clients = config.Clients{Max: 12, MaxLag: 2 * config.MiB, Slow: "skip", OnGap: "close", CloseTimeout: 5 * time.Second,
+		MaxChannels: 10000}
 	want.History = config.History{Messages: 100, Bytes: 256 * config.MiB, Age: time.Second}
 	want.AMQP.URLs = []string{"amqp://a"}
 	want.AMQP.Delivery = "stream"
@@ -117,6 +119,8 @@ func TestOrderOfSources(t *testing.T) {
 	const file = "{listen: ':1', node: file, log: {level: warn}, clients: {max: 1}}"
 	t.Setenv("WARREN_NODE", "env")
 	t.Setenv("WARREN_LOG_LEVEL", "error")
+	t.Setenv("WARREN_ADMIN_LISTEN", "[::1]:3001")
+	t.Setenv("WARREN_CLIENTS_MAX_CHANNELS", "1")
 	t.Setenv("WARREN_LISTEN", "") // unset, as a compose file may leave it
 	t.Setenv("WARREN_CLIENTS_MAX", "7")
 	t.Setenv("WARREN_WEBSOCKET_PUBLISH", "0")
@@ -138,7 +142,8 @@ func TestOrderOfSources(t *testing.T) {
 	want := config.Default()
 	want.Listen, want.Node = ":1", "env"
 	want.Log.Level = "debug"
-	want.Clients.Max = 7
+	want.Admin.Listen = "[::1]:3001"
+	want.Clients.Max, want.Clients.MaxChannels = 7, 1
 	want.WebSocket.Publish = false
 	want.WebSocket.Origins = []string{"https://a.example", "https://b.example"}
 	want.AMQP.Window.Bytes = config.GiB

@@ -43,6 +43,10 @@ var (
 var rules = []rule{
 	{"listen", func(c *Config) bool { return isListen(c.Listen) },
 		`host:port or :port, with a port of 0 to 65535, such as ":3000"`, ""},
+	{"admin.listen", func(c *Config) bool { return c.Admin.Listen == "" || isListen(c.Admin.Listen) },
+		`empty, or host:port with a port of 0 to 65535, such as "127.0.0.1:3001"`, ""},
+	{"admin.listen", func(c *Config) bool { return c.Admin.Listen != c.Listen || hasPort(c.Listen, "0") },
+		"another address than", "listen"},
 	{"node", func(c *Config) bool { return c.Node == "" || nodeName.MatchString(c.Node) },
 		"empty, or 1 to 64 of A-Z a-z 0-9 . _ -", ""},
 	{"log.level", func(c *Config) bool { return slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) },
@@ -75,6 +79,7 @@ var rules = []rule{
 	{"clients.on_gap", func(c *Config) bool { return c.Clients.OnGap == "ignore" || c.Clients.OnGap == "close" },
 		"ignore or close", ""},
 	{"clients.close_timeout", func(c *Config) bool { return isWait(c.Clients.CloseTimeout) }, wantWait, ""},
+	{"clients.max_channels", func(c *Config) bool { return within(c.Clients.MaxChannels, 1, 10000) }, "1 to 10000", ""},
 	{"memory.logs", func(c *Config) bool { return c.Memory.Logs >= c.Clients.MaxLag },
 		"at least", "clients.max_lag"},
 	{"memory.inbound", func(c *Config) bool { return c.Memory.Inbound >= c.WebSocket.MaxMessageSize+holdExtra },
@@ -181,6 +186,12 @@ func isListen(addr string) bool {
 	}
 	_, err = strconv.ParseUint(port, 10, 16)
 	return err == nil
+}
+
+// hasPort says that addr, which isListen, has that port.
+func hasPort(addr, port string) bool {
+	_, p, _ := net.SplitHostPort(addr)
+	return p == port
 }
 
 func isSocketPath(p string) bool {

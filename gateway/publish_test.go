@@ -49,23 +49,41 @@ func TestPublishWaitsForTheConfirm(t *testing.T) {
 	}
 }
 
+// refusing tells of each message that the recorder was too busy for.
+type refusing struct {
+	*recorder
+	refused chan struct{}
+}
+
+func (r *refusing) Publish(m gateway.Message) error {
+	err := r.recorder.Publish(m)
+	if err == gateway.ErrBusy {
+		r.refused <- struct{}{}
+	}
+	return err
+}
+
 // While there is no room all wait, and go on when there is.
 func TestPublishWaitsForRoom(t *testing.T) {
-	ex := newRecorder()
+	const count = 3
+	ex := &refusing{newRecorder(), make(chan struct{}, 2*count)}
 	ex.setRoom(0)
 	n := start(t, gateway.Options{}, ex)
 	to := <-ex.to
-	const count = 3
-	var done []<-chan published
-	for range count {
-		done = append(done, publishLater(within(t), n, "x"))
-	}
 	ctx, cancel := context.WithCancel(within(t))
 	cancel()
 	if _, err := n.Publish(ctx, gateway.Message{}); !errors.Is(err, gateway.ErrAway) || !strings.Contains(err.Error(), "not confirmed") {
 		t.Errorf("no room, and no time left: %v", err)
 	}
+	<-ex.refused
+	var done []<-chan published
+	for range count {
+		done = append(done, publishLater(within(t), n, "x"))
+	}
 	for i := range count {
+		for range count - i {
+			<-ex.refused
+		}
 		ex.setRoom(1)
 		to.Ready() // one gets in, the others wait again
 		m := ex.wait(within(t), i+1)[i]

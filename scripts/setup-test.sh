@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need and this machine lacks: RabbitMQ, HAProxy,
-# Chromium, and a C compiler for the race detector. Through apt-get, as root or
-# by sudo; elsewhere it says what to install. Quick when all is there.
+# Chromium, Node.js with the package ws, Python with websockets and pika, and a C
+# compiler for the race detector. Through apt-get, as root or by sudo; elsewhere
+# it says what to install. Quick when all is there.
 set -euo pipefail
 
 # Debian keeps servers in sbin, which users' PATH may lack.
@@ -19,6 +20,11 @@ missing=()
 have_any rabbitmq-server || missing+=(rabbitmq-server)
 have_any haproxy || missing+=(haproxy)
 have_any chromium chromium-browser google-chrome google-chrome-stable || missing+=(chromium)
+have_any node || missing+=(nodejs)
+# Debian's packages are found by NODE_PATH only.
+NODE_PATH=${NODE_PATH:-}:/usr/share/nodejs node -e 'require("ws")' 2>/dev/null || missing+=(node-ws)
+# For the programs of docs/clients.md. Debian's packages are for Debian's Python.
+/usr/bin/python3 -c 'import websockets, pika' 2>/dev/null || missing+=(python3 python3-websockets python3-pika)
 cc=$(go env CC)
 have_any "${cc%% *}" || missing+=(gcc libc6-dev)
 if [ ${#missing[@]} -eq 0 ]; then exit 0; fi

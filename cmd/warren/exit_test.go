@@ -78,6 +78,11 @@ func TestExitCodes(t *testing.T) {
 			"amqp://user:password@host:port/vhost or amqps://, with special characters percent-encoded; several go into amqp.urls"},
 		{"address in use", []string{"--listen", taken.Addr().String()}, 1, `--listen: listen: "` + taken.Addr().String() +
 			`": must be a free address: it is in use; stop who listens there, or set another one here, in WARREN_LISTEN or with --listen`},
+		{"admin address in use", []string{"--listen=127.0.0.1:0", "--admin-listen", taken.Addr().String()}, 1,
+			`--admin-listen: admin.listen: "` + taken.Addr().String() + `": must be a free address: it is in use; stop who listens ` +
+				`there, or set another one here, in WARREN_ADMIN_LISTEN or with --admin-listen`},
+		{"admin address of another machine", []string{"--listen=127.0.0.1:0", "--admin-listen", "192.0.2.1:0"}, 1,
+			`--admin-listen: admin.listen: "192.0.2.1:0": must be an address of this machine, or :port for all of them`},
 		{"address of another machine", []string{"--listen", "192.0.2.1:0"}, 1,
 			`--listen: listen: "192.0.2.1:0": must be an address of this machine, or :port for all of them`},
 	}

@@ -7,6 +7,7 @@ import (
 	"warren/amqp"
 	"warren/config"
 	"warren/gateway"
+	"warren/gateway/admin"
 	"warren/static"
 )
 
@@ -40,6 +41,7 @@ func gatewayOptions(l *config.Loaded, logger *slog.Logger) gateway.Options {
 			Slow:         slow,
 			OnGap:        onGap,
 			CloseTimeout: l.Clients.CloseTimeout,
+			MaxChannels:  l.Clients.MaxChannels,
 		},
 		Memory: gateway.MemoryOptions{
 			Logs:    int64(l.Memory.Logs),
@@ -52,9 +54,21 @@ func gatewayOptions(l *config.Loaded, logger *slog.Logger) gateway.Options {
 		},
 		AwaitExchange: streams(l),
 
+		Node:   l.Node,
 		Shards: shards,
 		Page:   static.Page(l.WebSocket.Path),
+		Script: static.Module(),
 		Logger: logger.With("component", "gateway"),
+	}
+}
+
+func adminOptions(l *config.Loaded, logger *slog.Logger) admin.Options {
+	return admin.Options{
+		// With websocket.publish off the first may be larger: such a message
+		// would be taken and given to nobody.
+		MaxMessageSize: int(min(l.WebSocket.MaxMessageSize, l.DeliverSize())),
+		Memory:         int64(l.Memory.Inbound),
+		Logger:         logger.With("component", "admin"),
 	}
 }
 

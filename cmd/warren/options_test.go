@@ -11,6 +11,7 @@ import (
 	"warren/amqp"
 	"warren/config"
 	"warren/gateway"
+	"warren/gateway/admin"
 )
 
 // loadText is the configuration of a file with that text.
@@ -33,7 +34,7 @@ const everything = `
 node: n1
 websocket: {path: /s, publish: false, max_message_size: 11KiB, max_deliver_size: 12KiB, handshake_timeout: 13s,
   ping_interval: 14s, pong_timeout: 15s, origins: ["https://a.example"]}
-clients: {max: 16, max_lag: 17MiB, slow: skip, on_gap: close, close_timeout: 18s}
+clients: {max: 16, max_lag: 17MiB, slow: skip, on_gap: close, close_timeout: 18s, max_channels: 37}
 memory: {logs: 19MiB, inbound: 20MiB}
 history: {messages: 21, bytes: 22KiB, age: 23s}
 amqp:
@@ -57,10 +58,10 @@ func TestOptions(t *testing.T) {
 	logger := slog.New(slog.DiscardHandler)
 
 	gw := gatewayOptions(l, logger)
-	if gw.Page == nil || gw.Logger == nil {
-		t.Error("gateway without page or logger")
+	if gw.Page == nil || gw.Script == nil || gw.Logger == nil {
+		t.Error("gateway without page, script or logger")
 	}
-	gw.Page, gw.Logger = nil, nil
+	gw.Page, gw.Script, gw.Logger = nil, nil, nil
 	wantGateway := gateway.Options{
 		WebSocket: gateway.WebSocketOptions{
 			Path: "/s", ReadOnly: true, MaxMessageSize: 11 << 10, MaxDeliverSize: 12 << 10, HandshakeTimeout: 13 * time.Second,
@@ -68,14 +69,25 @@ func TestOptions(t *testing.T) {
 		},
 		Clients: gateway.ClientOptions{
 			Max: 16, MaxLag: 17 << 20, Slow: gateway.SlowSkip, OnGap: gateway.GapClose, CloseTimeout: 18 * time.Second,
+			MaxChannels: 37,
 		},
 		Memory:        gateway.MemoryOptions{Logs: 19 << 20, Inbound: 20 << 20},
 		History:       gateway.HistoryOptions{Messages: 21, Bytes: 22 << 10, Age: 23 * time.Second},
 		AwaitExchange: true,
+		Node:          "n1",
 		Shards:        shards,
 	}
 	if !reflect.DeepEqual(gw, wantGateway) {
 		t.Errorf("gateway:\ngot  %+v\nwant %+v", gw, wantGateway)
+	}
+
+	adm := adminOptions(l, logger)
+	if adm.Logger == nil {
+		t.Error("admin without logger")
+	}
+	adm.Logger = nil
+	if want := (admin.Options{MaxMessageSize: 11 << 10, Memory: 20 << 20}); adm != want {
+		t.Errorf("admin:\ngot  %+v\nwant %+v", adm, want)
 	}
 
 	ex := amqpOptions(l, logger)
@@ -97,6 +109,14 @@ func TestOptions(t *testing.T) {
 	}
 	if !reflect.DeepEqual(ex, wantAMQP) {
 		t.Errorf("amqp:\ngot  %+v\nwant %+v", ex, wantAMQP)
+	}
+}
+
+// What is published over HTTP can be delivered, whatever clients may send.
+func TestAdminTakesWhatCanBeDelivered(t *testing.T) {
+	l := loadText(t, "{websocket: {publish: false}, clients: {max_lag: 8KiB}}")
+	if got := adminOptions(l, slog.New(slog.DiscardHandler)).MaxMessageSize; got != 2<<10 {
+		t.Errorf("up to %d bytes, want %d", got, 2<<10)
 	}
 }
 

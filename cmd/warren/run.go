@@ -53,13 +53,14 @@ else /etc/warren/config.yaml, else the defaults. Environment variables
 (WARREN_AMQP_URL for amqp.url) override the file, flags override both.`
 
 // addFlags defines the few flags: what differs from one start to the next on
-// one machine (--listen, --node), what is changed to look closer (--log-...),
+// one machine (--listen, --admin-listen, --node), what is changed to look closer (--log-...),
 // and the broker, so that a trial needs no file. The rest belongs in the file.
 // config.FlagName ties them to their keys.
 func addFlags(root *cobra.Command) {
 	f := root.PersistentFlags()
 	f.String("config", "", "configuration `FILE`")
 	f.String(config.FlagName("listen"), "", "`HOST:PORT` to serve on")
+	f.String(config.FlagName("admin.listen"), "", "`HOST:PORT` to publish over HTTP at, for this machine only; \"\" for none")
 	f.String(config.FlagName("node"), "", "`NAME` of this node in message ids and logs")
 	f.String(config.FlagName("amqp.url"), "", "RabbitMQ's `URL`; WARREN_AMQP_URL keeps a password out of the process list")
 	f.String(config.FlagName("log.level"), "", "`LEVEL` of the log: debug, info, warn or error")

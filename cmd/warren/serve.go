@@ -12,6 +12,7 @@ import (
 	"warren/amqp"
 	"warren/config"
 	"warren/gateway"
+	"warren/gateway/admin"
 )
 
 // serve runs one node until ctx ends.
@@ -28,24 +29,60 @@ func serve(ctx context.Context, l *config.Loaded, stderr io.Writer) error {
 		return err
 	}
 	if err := gw.Listen(l.Listen); err != nil {
-		return listenError(l, err)
+		return listenError(l, "listen", l.Listen, err)
 	}
-	logStart(logger, l, gw.Addr())
-	if err := gw.Serve(ctx); err != nil {
+	// While the gateway drains, the admin listener still says so.
+	adm, err := listenAdmin(l, logger, gw)
+	if err != nil {
+		return err
+	}
+	logStart(logger, l, gw.Addr(), adm)
+	if err := serveBoth(ctx, gw, adm); err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
 	logger.Info("stopped")
 	return nil
 }
 
+// listenAdmin opens the admin listener; nil if there is none.
+func listenAdmin(l *config.Loaded, logger *slog.Logger, gw *gateway.Gateway) (*admin.Server, error) {
+	if l.Admin.Listen == "" {
+		return nil, nil
+	}
+	adm := admin.New(adminOptions(l, logger), gw)
+	if err := adm.Listen(l.Admin.Listen); err != nil {
+		return nil, listenError(l, "admin.listen", l.Admin.Listen, err)
+	}
+	return adm, nil
+}
+
+// serveBoth runs the gateway until ctx ends, and around it the admin listener,
+// if there is one: it still answers while the gateway drains. If one fails, the
+// other stops.
+func serveBoth(ctx context.Context, gw *gateway.Gateway, adm *admin.Server) error {
+	if adm == nil {
+		return gw.Serve(ctx)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	admCtx, stopAdmin := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopAdmin()
+	failed := make(chan error, 1)
+	go func() {
+		err := adm.Serve(admCtx)
+		stop()
+		failed <- err
+	}()
+	err := gw.Serve(ctx)
+	stopAdmin()
+	return errors.Join(err, <-failed)
+}
+
 // build makes the exchange and the gateway. It opens nothing.
 func build(l *config.Loaded, logger *slog.Logger) (*gateway.Gateway, error) {
-	var ex gateway.Exchange = gateway.NewEmbedded()
-	if len(l.Brokers()) > 0 {
-		var err error
-		if ex, err = amqp.New(amqpOptions(l, logger)); err != nil {
-			return nil, fmt.Errorf("set up amqp: %w", err)
-		}
+	ex, err := exchange(l, logger)
+	if err != nil {
+		return nil, err
 	}
 	gw, err := gateway.New(gatewayOptions(l, logger), ex)
 	if err != nil {
@@ -54,22 +91,39 @@ func build(l *config.Loaded, logger *slog.Logger) (*gateway.Gateway, error) {
 	return gw, nil
 }
 
-// listenError says what to do about the usual reasons.
-func listenError(l *config.Loaded, err error) error {
+// exchange is that of the brokers, or if there are none, the embedded one.
+func exchange(l *config.Loaded, logger *slog.Logger) (gateway.Exchange, error) {
+	if len(l.Brokers()) == 0 {
+		ex := gateway.NewEmbedded()
+		if l.Node != "" { // it has none yet when it is only checked
+			ex.Node = l.Node
+		}
+		return ex, nil
+	}
+	ex, err := amqp.New(amqpOptions(l, logger))
+	if err != nil {
+		return nil, fmt.Errorf("set up amqp: %w", err)
+	}
+	return ex, nil
+}
+
+// listenError says what to do about the usual reasons why addr, the value of
+// key, can't be listened on.
+func listenError(l *config.Loaded, key, addr string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return l.Reject("listen", "a free address: it is in use; stop who listens there, or set another one here, in "+
-			config.EnvName("listen")+" or with --"+config.FlagName("listen"))
+		return l.Reject(key, "a free address: it is in use; stop who listens there, or set another one here, in "+
+			config.EnvName(key)+" or with --"+config.FlagName(key))
 	case errors.Is(err, syscall.EACCES):
-		return l.Reject("listen", "a port that this user may open: 1024 or higher, or grant CAP_NET_BIND_SERVICE")
+		return l.Reject(key, "a port that this user may open: 1024 or higher, or grant CAP_NET_BIND_SERVICE")
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return l.Reject("listen", "an address of this machine, or :port for all of them")
+		return l.Reject(key, "an address of this machine, or :port for all of them")
 	}
-	return fmt.Errorf("listen on %s: %w", l.Listen, err)
+	return fmt.Errorf("%s: listen on %s: %w", key, addr, err)
 }
 
 // logStart says in a few lines what runs, and where.
-func logStart(logger *slog.Logger, l *config.Loaded, addr net.Addr) {
+func logStart(logger *slog.Logger, l *config.Loaded, addr net.Addr, adm *admin.Server) {
 	logger.Info("starting", "version", version(), "node", l.Node, "shards", shards, "descriptors", descriptors())
 	logger.Info(origin(l))
 	var brokers []string
@@ -84,6 +138,9 @@ func logStart(logger *slog.Logger, l *config.Loaded, addr net.Addr) {
 			attrs = append(attrs, "stream", l.AMQP.Stream.Name)
 		}
 		logger.Info("exchange in RabbitMQ", attrs...)
+	}
+	if adm != nil {
+		logger.Info("publishing over HTTP", "url", "http://"+reachable(adm.Addr())+"/publish/")
 	}
 	host := reachable(addr)
 	logger.Info("listening", "address", addr.String(), "page", "http://"+host, "websocket", "ws://"+host+l.WebSocket.Path)

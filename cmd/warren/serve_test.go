@@ -54,6 +54,7 @@ func serveInProcess(t *testing.T, args ...string) (lines []string, addr string) 
 	ctx, cancel := context.WithCancel(context.Background())
 	r, w := io.Pipe()
 	done := make(chan error, 1)
+	args = append([]string{"--admin-listen=127.0.0.1:0"}, args...)
 	go func() {
 		err := run(ctx, args, io.Discard, w)
 		w.Close()
@@ -107,6 +108,9 @@ func TestServesEmbedded(t *testing.T) {
 			t.Errorf("no %q in the start's log:\n%s", want, log)
 		}
 	}
+	if strings.Count(log, "publishing over HTTP") != 1 {
+		t.Errorf("the admin listener isn't in the start's log once:\n%s", log)
+	}
 	if code, body := get(t, "http://"+addr+"/"); code != http.StatusOK || !strings.Contains(body, "<html") {
 		t.Errorf("page: %d %.60q", code, body)
 	}
@@ -124,6 +128,80 @@ func TestServesEmbedded(t *testing.T) {
 		if err != nil || kind != websocket.MessageText || string(body) != "hello" {
 			t.Errorf("%s read %v %q, %v", name, kind, body, err)
 		}
+	}
+}
+
+// adminURL is that of publishing, by the start's log.
+func adminURL(t *testing.T, lines []string) string {
+	t.Helper()
+	for _, line := range lines {
+		if _, url, ok := strings.Cut(line, "publishing over HTTP\" url="); ok {
+			return url
+		}
+	}
+	t.Fatalf("no admin listener in the start's log: %q", lines)
+	return ""
+}
+
+func publish(t *testing.T, url, body string) (status int, answer string) {
+	t.Helper()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Post(url, "text/plain", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(text)
+}
+
+// A program publishes over HTTP at the admin listener, within the gateway's
+// bounds, and not where clients connect.
+func TestPublishesOverHTTP(t *testing.T) {
+	t.Setenv("WARREN_WEBSOCKET_MAX_MESSAGE_SIZE", "5")
+	lines, addr := serveInProcess(t, "--listen=127.0.0.1:0", "--node=n1")
+	conn, url := dial(t, addr, "/ws/room"), adminURL(t, lines)
+	status, answer := publish(t, url+"room", "hello")
+	if status != http.StatusOK || !strings.HasPrefix(answer, `{"mid":"n1.`) {
+		t.Errorf("published: %d %s", status, answer)
+	}
+	if _, body, err := conn.Read(t.Context()); err != nil || string(body) != "hello" {
+		t.Errorf("client read %q, %v", body, err)
+	}
+	if status, answer = publish(t, url+"room", "hello!"); status != http.StatusRequestEntityTooLarge {
+		t.Errorf("over websocket.max_message_size: %d %s", status, answer)
+	}
+	if status, answer = publish(t, "http://"+addr+"/publish/room", "hello"); status != http.StatusNotFound {
+		t.Errorf("published where clients connect: %d %s", status, answer)
+	}
+	if code, body := get(t, strings.TrimSuffix(url, "publish/")+"readyz"); code != http.StatusOK {
+		t.Errorf("/readyz: %d %s", code, body)
+	}
+}
+
+func TestNoAdminListener(t *testing.T) {
+	lines, _ := serveInProcess(t, "--listen=127.0.0.1:0", "--admin-listen=")
+	if log := strings.Join(lines, "\n"); strings.Contains(log, "publishing over HTTP") {
+		t.Errorf("the start's log:\n%s", log)
+	}
+}
+
+// While the node waits for its clients to leave, the admin listener says that
+// it stops.
+func TestAdminWhileStopping(t *testing.T) {
+	t.Setenv("WARREN_CLIENTS_CLOSE_TIMEOUT", "1h")
+	cmd, lines, addr := process(t, binary, "--listen=127.0.0.1:0")
+	url := adminURL(t, lines)
+	staysOn(t, addr, func() error { return cmd.Process.Signal(syscall.SIGTERM) })
+	if status, answer := publish(t, url+"room", "x"); status != http.StatusServiceUnavailable || !strings.Contains(answer, "stopping") {
+		t.Errorf("published: %d %s", status, answer)
+	}
+	ready := strings.TrimSuffix(url, "publish/") + "readyz"
+	if code, body := get(t, ready); code != http.StatusServiceUnavailable || !strings.Contains(body, "stopping") {
+		t.Errorf("/readyz: %d %s", code, body)
 	}
 }
 
@@ -170,6 +248,7 @@ func process(t *testing.T, name string, args ...string) (cmd *exec.Cmd, lines []
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	cmd = exec.CommandContext(ctx, name, args...)
+	cmd.Env = append(os.Environ(), "WARREN_ADMIN_LISTEN=127.0.0.1:0")
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -206,15 +285,14 @@ func TestSignalStops(t *testing.T) {
 	}
 }
 
-// While a stop waits for a client, a second signal ends the process at once.
-func TestSecondSignalKills(t *testing.T) {
-	t.Setenv("WARREN_CLIENTS_CLOSE_TIMEOUT", "1h")
-	cmd, _, addr := process(t, binary, "--listen=127.0.0.1:0")
+// staysOn connects a client that ignores the close frame which stop brings it.
+func staysOn(t *testing.T, addr string, stop func() error) {
+	t.Helper()
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	t.Cleanup(func() { conn.Close() })
 	fmt.Fprintf(conn, "GET /ws HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", addr)
 	reader := bufio.NewReader(conn)
@@ -227,13 +305,20 @@ func TestSecondSignalKills(t *testing.T) {
 			break
 		}
 	}
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
 	// The close frame says that the stop is on its way. It isn't answered.
 	if opcode, err := reader.ReadByte(); err != nil || opcode != 0x88 {
 		t.Fatalf("read %#x, %v; want a close frame", opcode, err)
 	}
+}
+
+// While a stop waits for a client, a second signal ends the process at once.
+func TestSecondSignalKills(t *testing.T) {
+	t.Setenv("WARREN_CLIENTS_CLOSE_TIMEOUT", "1h")
+	cmd, _, addr := process(t, binary, "--listen=127.0.0.1:0")
+	staysOn(t, addr, func() error { return cmd.Process.Signal(syscall.SIGTERM) })
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

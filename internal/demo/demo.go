@@ -134,6 +134,7 @@ func (d *demo) welcome() {
 	d.say("")
 	d.say("Open http://%s in two windows: what you send in one shows in both.", page)
 	d.say("Or: npx wscat -c ws://%s/ws/room", page)
+	d.say("Or: curl --data-binary hello http://%s/publish/room", d.nodes[0].admin)
 	d.say("The nodes themselves: http://%s and http://%s", d.nodes[0].addr, d.nodes[1].addr)
 	d.say("Ctrl-C ends it.")
 	d.say("")

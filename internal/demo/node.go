@@ -20,20 +20,28 @@ import (
 type node struct {
 	name    string
 	addr    string
+	admin   string // address of its admin listener
 	process *child.Process
 }
 
-// ports are what the nodes get if they are free. (The default of the
-// admin listener lies between them.)
-var ports = map[string]int{"node1": 3000, "node2": 3002}
+// ports are what the nodes get if they are free, for clients and for programs
+// that publish over HTTP.
+var ports = map[string]struct{ listen, admin int }{
+	"node1": {3000, 3001},
+	"node2": {3002, 3003},
+}
 
 // startNode runs binary. dir has no config.yaml for it to find.
 func startNode(name, binary, dir, amqpURL string, output io.Writer) (*node, error) {
-	addr, err := freeAddr(ports[name])
+	addr, err := freeAddr(ports[name].listen)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(binary, "--config", os.DevNull, "--listen", addr, "--node", name)
+	admin, err := freeAddr(ports[name].admin)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(binary, "--config", os.DevNull, "--listen", addr, "--admin-listen", admin, "--node", name)
 	cmd.Dir = dir
 	// Not as a flag: it holds a password, and anyone may list processes.
 	cmd.Env = append(os.Environ(), "WARREN_AMQP_URL="+amqpURL)
@@ -42,7 +50,7 @@ func startNode(name, binary, dir, amqpURL string, output io.Writer) (*node, erro
 	if err != nil {
 		return nil, err
 	}
-	return &node{name: name, addr: addr, process: process}, nil
+	return &node{name: name, addr: addr, admin: admin, process: process}, nil
 }
 
 // freeAddr is an address of this machine where nobody listens, with preferred

@@ -27,15 +27,16 @@ type NodeOptions struct {
 }
 
 // Node is a warren process that can be ended and started again, under its name
-// and on its port.
+// and on its ports.
 type Node struct {
 	Name string
 	Log  *Log
 
 	// Static after NewNode.
-	o    NodeOptions
-	port port.Port
-	file string
+	o     NodeOptions
+	port  port.Port
+	admin port.Port
+	file  string
 
 	mu      sync.Mutex
 	process *child.Process // guarded by mu; the latest, nil before the first
@@ -51,15 +52,22 @@ func NewNode(o NodeOptions) (*Node, error) {
 	if n.port, err = port.Reserve(); err != nil {
 		return nil, err
 	}
+	if n.admin, err = port.Reserve(); err != nil {
+		n.port.Release()
+		return nil, err
+	}
 	return n, nil
 }
 
 // Addr is where it listens, "127.0.0.1:port".
 func (n *Node) Addr() string { return n.port.Addr() }
 
+// Admin is where its admin listener is, "127.0.0.1:port".
+func (n *Node) Admin() string { return n.admin.Addr() }
+
 // Start runs the node and returns once it listens; it need not be ready.
 func (n *Node) Start(ctx context.Context) error {
-	cmd := exec.Command(n.o.Binary, "--config", n.file, "--listen", n.Addr(), "--node", n.Name)
+	cmd := exec.Command(n.o.Binary, "--config", n.file, "--listen", n.Addr(), "--admin-listen", n.Admin(), "--node", n.Name)
 	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // else the race detector takes a second to end
 	cmd.Env = append(cmd.Env, n.o.Env...)
 	cmd.Stdout, cmd.Stderr = n.Log, n.Log
@@ -147,9 +155,10 @@ func (n *Node) Stop(grace time.Duration) error { return n.current().Stop(syscall
 // Kill ends the node at once (SIGKILL).
 func (n *Node) Kill() error { return n.current().Stop(syscall.SIGKILL, getTimeout) }
 
-// Close kills what runs and gives the port back.
+// Close kills what runs and gives the ports back.
 func (n *Node) Close() error {
 	n.port.Release()
+	n.admin.Release()
 	if n.current() == nil {
 		return nil
 	}
