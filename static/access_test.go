@@ -8,14 +8,13 @@ import (
 	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
-	"github.com/coder/websocket"
 
 	"warren/internal/browsertest"
 )
 
 func keyboardOnly(t *testing.T, f *fake, tab *browsertest.Tab) {
 	tab.Open(f.url)
-	f.accept()
+	c := f.page("")
 	tab.Wait(inState("open"))
 	// Each stop must show that it has the focus.
 	next := func(want string) {
@@ -30,23 +29,20 @@ func keyboardOnly(t *testing.T, f *fake, tab *browsertest.Tab) {
 	next("#channel")
 	tab.Press("room")
 	tab.Press(kb.Enter)
-	c := f.accept()
-	if c.path != "/ws/room" {
-		t.Fatalf("joined %s, want /ws/room", c.path)
-	}
-	tab.Wait(inState("open"))
-	for _, stop := range []string{"#join button[type=submit]", "#toggle", "#pause", "#clear", "#log", "#message"} {
+	c.expect(frame{"type": "unsubscribe", "channel": ""})
+	c.channel = "room"
+	c.subscribed(frame{"channel": "room", "history": 50.}, frame{"id": "0-00000001"})
+	tab.Wait(joined + ` === 'room'`)
+	for _, stop := range []string{"#join button[type=submit]", "#toggle", "#channels button", "#pause", "#clear", "#log", "#message"} {
 		next(stop)
 	}
 	tab.Press("hello")
 	tab.Press(kb.Enter)
-	if got := c.receive(); got != "hello" {
-		t.Errorf("received %q", got)
-	}
+	c.publishes("room", "hello")
 	next("#send button")
 	// Back to the log, which scrolls by keys.
 	for range 60 {
-		c.send(websocket.MessageText, "line")
+		c.say("text", "line")
 	}
 	tab.Wait(texts + `.length === 60`)
 	tab.Press(kb.Tab, kb.ModifierShift)
@@ -59,8 +55,9 @@ func keyboardOnly(t *testing.T, f *fake, tab *browsertest.Tab) {
 
 // What a screen reader is told there is.
 func namesForReaders(t *testing.T, f *fake, tab *browsertest.Tab) {
-	tab.Open(f.url)
-	f.accept()
+	tab.Open(f.url + "/#a,b")
+	c := f.page("a")
+	c.subscribed(frame{"channel": "b", "history": 50.}, frame{"id": "0-00000001"})
 	tab.Wait(inState("open"))
 	tree, err := chromedp.Call(tab.Context, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
 	if err != nil {
@@ -77,14 +74,14 @@ func namesForReaders(t *testing.T, f *fake, tab *browsertest.Tab) {
 		}
 		found[role+" "+name] = true
 		switch role {
-		case "button", "textbox", "log", "heading":
+		case "button", "textbox", "log", "heading", "combobox", "image":
 			if name == "" {
 				t.Errorf("a %s has no name", role)
 			}
 		}
 	}
 	for _, want := range []string{
-		"textbox Channel", "textbox Message", "log Messages", "button Join", "button Disconnect", "button Send",
+		"textbox Channels", "list Joined", "button Leave a", "button Leave b", "combobox To", "image No messages in the last minute", "textbox Message", "log Messages", "button Join", "button Disconnect", "button Send",
 		"button Pause", "button Clear", "heading Warren", "main ",
 	} {
 		if !found[want] {
@@ -127,8 +124,9 @@ func contrast(t *testing.T, f *fake, tab *browsertest.Tab) {
 	for _, scheme := range []string{"light", "dark"} {
 		tab.Prefer("prefers-color-scheme", scheme)
 		tab.Open("about:blank")
-		tab.Open(f.url + "/#orders/eu")
-		c := f.accept()
+		tab.Open(f.url + "/#orders/eu,orders/us")
+		c := f.page("orders/eu")
+		c.subscribed(frame{"channel": "orders/us", "history": 50.}, frame{"id": "0-00000001"})
 		tab.Wait(inState("open"))
 		picture := func(name string) {
 			browsertest.SavePNG(t, scheme+"-"+name+".png", tab.Screenshot())
@@ -137,21 +135,23 @@ func contrast(t *testing.T, f *fake, tab *browsertest.Tab) {
 			}
 		}
 		picture("empty")
+		c.say("data", frame{"order": 4711, "state": "packed", "lines": 3})
 		for _, m := range []string{
-			`{"order": 4711, "state": "packed", "lines": 3}`, "Good morning from the second window",
+			"Good morning from the second window",
 			"<b>markup</b> stays as it was sent", "שלום, 日本, 👋",
 		} {
-			c.send(websocket.MessageText, m)
+			c.say("text", m)
 		}
-		c.send(websocket.MessageBinary, "\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x01\x00\x00\x00\x01\x00\x08\x06")
-		c.send(websocket.MessageText, strings.Repeat("A longer message wraps inside its column. ", 6))
+		c.say("base64", []byte("\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x01\x00\x00\x00\x01\x00\x08\x06"))
+		c.tell(frame{"type": "gap", "channel": "orders/eu"})
+		c.say("text", strings.Repeat("A longer message wraps inside its column. ", 6))
 		tab.Wait(`document.querySelectorAll('#list pre').length === 6`)
 		picture("messages")
 		c.end(1013, "slow consumer")
 		tab.Wait(inState("waiting"))
 		picture("waiting")
 		tab.Do(chromedp.Click(chromedp.CSS("#now")))
-		f.accept().end(1008, "token expired")
+		f.welcome().end(1008, "token expired")
 		tab.Wait(inState("refused"))
 		join(tab, "no good")
 		picture("refused")
@@ -164,14 +164,15 @@ func contrast(t *testing.T, f *fake, tab *browsertest.Tab) {
 }
 
 func narrowAndLow(t *testing.T, f *fake, tab *browsertest.Tab) {
-	for _, size := range [][2]int64{{320, 640}, {390, 844}, {800, 360}} {
+	for _, size := range [][2]int64{{320, 640}, {390, 844}, {800, 360}, {1280, 720}} {
 		tab.Do(chromedp.EmulateViewport(size[0], size[1]))
 		tab.Open("about:blank")
-		tab.Open(f.url + "/#a-channel")
-		c := f.accept()
+		tab.Open(f.url + "/#a-channel,another-with-a-name-that-is-long/and/longer")
+		c := f.page("a-channel")
+		c.subscribed(frame{"channel": "another-with-a-name-that-is-long/and/longer", "history": 50.}, frame{"id": "0-00000001"})
 		tab.Wait(inState("open"))
-		c.send(websocket.MessageText, strings.Repeat("unbroken", 40))
-		c.send(websocket.MessageBinary, strings.Repeat("binary", 20))
+		c.say("text", strings.Repeat("unbroken", 40))
+		c.say("base64", []byte(strings.Repeat("binary", 20)))
 		tab.Wait(`document.querySelector('#list .hex') !== null`)
 		browsertest.SavePNG(t, fmt.Sprintf("%dx%d.png", size[0], size[1]), tab.Screenshot())
 		if over := browsertest.Eval[int](tab, `document.documentElement.scrollWidth - innerWidth`); over > 0 {

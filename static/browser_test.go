@@ -15,6 +15,9 @@ import (
 // texts is the page's messages, as JavaScript.
 const texts = `[...document.querySelectorAll('#list pre.text')].map(e => e.textContent)`
 
+// joined is what the page says it listens to, as JavaScript.
+const joined = `[...document.querySelectorAll('#channels li')].map(e => (e.querySelector('span') ?? e).textContent).join()`
+
 func inState(state string) string {
 	return fmt.Sprintf(`document.querySelector('#status').dataset.state === %q`, state)
 }
@@ -23,23 +26,26 @@ func inState(state string) string {
 func TestPage(t *testing.T) {
 	b := browsertest.New(t)
 	for name, test := range map[string]func(*testing.T, *fake, *browsertest.Tab){
-		"text is text":         textIsText,
-		"binary":               binary,
-		"sending":              sending,
-		"long text folds":      longText,
-		"list is bounded":      boundedList,
-		"pause and clear":      pauseAndClear,
-		"channel in address":   channelInAddress,
-		"bad channels":         badChannels,
-		"returns after a cut":  returnsAfterCut,
-		"backoff and jitter":   backoffAndJitter,
-		"close codes":          closeCodes,
-		"keyboard only":        keyboardOnly,
-		"names for readers":    namesForReaders,
-		"contrast":             contrast,
-		"narrow and low":       narrowAndLow,
-		"flood is not read":    floodIsNotRead,
-		"old socket is silent": oldSocketIsSilent,
+		"text is text":        textIsText,
+		"binary":              binary,
+		"sending":             sending,
+		"long text folds":     longText,
+		"list is bounded":     boundedList,
+		"pause and clear":     pauseAndClear,
+		"channel in address":  channelInAddress,
+		"bad channels":        badChannels,
+		"returns after a cut": returnsAfterCut,
+		"backoff and jitter":  backoffAndJitter,
+		"close codes":         closeCodes,
+		"keyboard only":       keyboardOnly,
+		"names for readers":   namesForReaders,
+		"contrast":            contrast,
+		"narrow and low":      narrowAndLow,
+		"flood is not read":   floodIsNotRead,
+		"several channels":    severalChannels,
+		"gaps in place":       gapsInPlace,
+		"json":                jsonValues,
+		"figures":             figures,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, newFake(t), b.Tab(t)) })
 	}
@@ -68,12 +74,12 @@ func textIsText(t *testing.T, f *fake, tab *browsertest.Tab) {
 		"\u202egnirts \u05e9\u05dc\u05d5\u05dd 日本 👋🏽",
 	}
 	tab.Open(f.url + "/ws")
-	c := f.accept()
+	c := f.page("")
 	if c.path != "/ws" {
-		t.Errorf("without a channel the page asks for %s, want /ws", c.path)
+		t.Errorf("the page asks for %s, want /ws", c.path)
 	}
 	for _, m := range messages {
-		c.send(websocket.MessageText, m)
+		c.say("text", m)
 	}
 	tab.Wait(fmt.Sprintf("document.querySelectorAll('#list pre.text').length === %d", len(messages)))
 	got := browsertest.Eval[[]string](tab, texts)
@@ -98,10 +104,10 @@ func textIsText(t *testing.T, f *fake, tab *browsertest.Tab) {
 
 func binary(t *testing.T, f *fake, tab *browsertest.Tab) {
 	tab.Open(f.url)
-	c := f.accept()
-	c.send(websocket.MessageBinary, "\x00\xff<b>Hello")
-	c.send(websocket.MessageBinary, "")
-	c.send(websocket.MessageBinary, strings.Repeat("x", 2000))
+	c := f.page("")
+	for _, b := range []string{"\x00\xff<b>Hello", "", strings.Repeat("x", 2000)} {
+		c.say("base64", []byte(b))
+	}
 	tab.Wait(`document.querySelectorAll('#list .kind').length === 3`)
 	kinds := browsertest.Eval[[]string](tab, `[...document.querySelectorAll('#list .kind')].map(e => e.textContent)`)
 	want := []string{"Binary, 10 bytes", "Binary, 0 bytes", "Binary, 2,000 bytes, the first 64 shown"}
@@ -117,21 +123,17 @@ func binary(t *testing.T, f *fake, tab *browsertest.Tab) {
 
 func sending(t *testing.T, f *fake, tab *browsertest.Tab) {
 	tab.Open(f.url)
-	c := f.accept()
+	c := f.page("")
 	tab.Wait(inState("open"))
 	tab.Do(chromedp.Focus(chromedp.CSS("#message")))
 	tab.Press("first")
 	tab.Press(kb.Enter)
-	if got := c.receive(); got != "first" {
-		t.Errorf("received %q, want first", got)
-	}
+	c.publishes("", "first")
 	tab.Press("a")
 	tab.Press(kb.Enter, kb.ModifierShift)
 	tab.Press("<b>é👋")
 	tab.Do(chromedp.Click(chromedp.CSS("#send button")))
-	if got := c.receive(); got != "a\n<b>é👋" {
-		t.Errorf("received %q", got)
-	}
+	c.publishes("", "a\n<b>é👋")
 	tab.Wait(`document.querySelector('#message').value === '' && document.activeElement.id === 'message'`)
 
 	// Without a connection the text stays.
@@ -148,10 +150,9 @@ func sending(t *testing.T, f *fake, tab *browsertest.Tab) {
 
 func longText(t *testing.T, f *fake, tab *browsertest.Tab) {
 	tab.Open(f.url)
-	c := f.accept()
+	c := f.page("")
 	long := strings.Repeat("word ", 2000)
-	c.SetReadLimit(-1)
-	c.send(websocket.MessageText, long)
+	c.say("text", long)
 	tab.Wait(`document.querySelector('#list button')?.textContent === 'Show all 10,000 characters'`)
 	if n := browsertest.Eval[int](tab, `document.querySelector('#list pre').textContent.length`); n > 4100 {
 		t.Errorf("%d characters shown at once", n)
@@ -163,9 +164,9 @@ func longText(t *testing.T, f *fake, tab *browsertest.Tab) {
 
 func boundedList(t *testing.T, f *fake, tab *browsertest.Tab) {
 	tab.Open(f.url)
-	c := f.accept()
+	c := f.page("")
 	for i := range 1200 {
-		c.send(websocket.MessageText, fmt.Sprint("message ", i))
+		c.say("text", fmt.Sprint("message ", i))
 	}
 	tab.Wait(`document.querySelector('#list').lastElementChild?.textContent.endsWith('message 1199')`)
 	if n := browsertest.Eval[int](tab, `document.querySelector('#list').childElementCount`); n != 500 {
@@ -176,7 +177,7 @@ func boundedList(t *testing.T, f *fake, tab *browsertest.Tab) {
 	atEnd := `(l => l.scrollHeight - l.scrollTop - l.clientHeight < 32)(document.querySelector('#log'))`
 	tab.Wait(atEnd)
 	browsertest.Eval[int](tab, `document.querySelector('#log').scrollTop = 0`)
-	c.send(websocket.MessageText, "newest")
+	c.say("text", "newest")
 	tab.Wait(`!document.querySelector('#latest').hidden`)
 	if browsertest.Eval[bool](tab, atEnd) {
 		t.Error("a new message moved the reader away")
@@ -188,11 +189,11 @@ func boundedList(t *testing.T, f *fake, tab *browsertest.Tab) {
 
 func pauseAndClear(t *testing.T, f *fake, tab *browsertest.Tab) {
 	tab.Open(f.url)
-	c := f.accept()
-	c.send(websocket.MessageText, "one")
+	c := f.page("")
+	c.say("text", "one")
 	tab.Wait(texts + `.length === 1`)
 	tab.Do(chromedp.Click(chromedp.CSS("#pause")))
-	c.send(websocket.MessageText, "two")
+	c.say("text", "two")
 	tab.Wait(`document.querySelector('#count').textContent === '2 received, 1 waiting'`)
 	if got := browsertest.Eval[[]string](tab, texts); len(got) != 1 {
 		t.Errorf("paused, and shows %q", got)
@@ -201,101 +202,97 @@ func pauseAndClear(t *testing.T, f *fake, tab *browsertest.Tab) {
 	tab.Wait(texts + `.join() === 'one,two'`)
 	tab.Do(chromedp.Click(chromedp.CSS("#clear")))
 	tab.Wait(`document.querySelector('#list').childElementCount === 0 && document.querySelector('#count').textContent === ''`)
-	c.send(websocket.MessageText, "three")
+	c.say("text", "three")
 	tab.Wait(texts + `.join() === 'three'`)
 	quiet(t, tab)
 }
 
-func channelInAddress(t *testing.T, f *fake, tab *browsertest.Tab) {
-	tab.Open(f.url + "/#a/b:c~d_e-1.x")
-	first := f.accept()
-	if first.path != "/ws/a/b:c~d_e-1.x" {
-		t.Errorf("asked for %s", first.path)
-	}
-	tab.Wait(inState("open") + ` && document.querySelector('#channel').value === 'a/b:c~d_e-1.x' && document.title.startsWith('a/b')`)
-	join(tab, " room ")
-	if code := first.closed(); code != websocket.StatusNormalClosure {
-		t.Errorf("the first connection is closed with %d, want 1000", code)
-	}
-	if c := f.accept(); c.path != "/ws/room" {
-		t.Errorf("joined %s, want /ws/room", c.path)
-	}
-	tab.Wait(inState("open") + ` && location.hash === '#room'`)
-	browsertest.Eval[bool](tab, `history.back() ?? true`)
-	if c := f.accept(); c.path != first.path {
-		t.Errorf("back leads to %s, want %s", c.path, first.path)
-	}
-	tab.Wait(inState("open"))
-	join(tab, "")
-	if c := f.accept(); c.path != "/ws" {
-		t.Errorf("left empty, the page asks for %s, want /ws", c.path)
-	}
-	tab.Wait(`location.hash === '' && !location.href.includes('#')`)
-	quiet(t, tab)
-}
-
-func badChannels(t *testing.T, f *fake, tab *browsertest.Tab) {
-	tab.Open(f.url + "/#ok")
-	f.accept()
-	tab.Wait(inState("open"))
-	for _, c := range []struct{ name, want string }{
-		{"a b", "A space can’t"},
-		{"größe", "“ö” can’t"},
-		{"a👋", "“👋” can’t"},
-		{"a?b", "“?” can’t"},
-		{"a%2fb", "“%” can’t"},
-		{"/a", "begin or end"},
-		{"a/", "begin or end"},
-		{"a//b", "//"},
-		{"a/../b", "Browsers can’t"},
-		{".", "Browsers can’t"},
-		{strings.Repeat("x", 201), "at most 200 characters; this has 201"},
-	} {
-		join(tab, c.name)
-		tab.Wait(fmt.Sprintf(`document.querySelector('#channel-error').textContent.includes(%q)
-			&& document.querySelector('#channel').matches('[aria-invalid=true]:focus')`, c.want))
-	}
-	if hash := browsertest.Eval[string](tab, "location.hash"); hash != "#ok" {
-		t.Errorf("the address moved to %s", hash)
-	}
-	// A bad link doesn't connect at all.
-	browsertest.Eval[bool](tab, `(location.hash = '#no good') !== ''`)
-	tab.Wait(inState("off") + ` && document.querySelector('#channel-error').textContent.includes('A space')`)
-	select {
-	case got := <-f.conns:
-		t.Errorf("the page connected to %s", got.path)
-	default:
-	}
-	join(tab, strings.Repeat("x", 200))
-	f.accept()
-	tab.Wait(inState("open") + ` && document.querySelector('#channel-error').textContent === ''`)
-	quiet(t, tab)
-}
-
-func oldSocketIsSilent(t *testing.T, f *fake, tab *browsertest.Tab) {
+func gapsInPlace(t *testing.T, f *fake, tab *browsertest.Tab) {
 	tab.Open(f.url + "/#one")
-	old := f.accept()
-	tab.Wait(inState("open"))
-	join(tab, "two")
-	next := f.accept()
-	// The page has asked the old one to close; until it answers it may still send.
-	old.send(websocket.MessageText, "late")
-	old.closed()
-	next.send(websocket.MessageText, "current")
-	tab.Wait(texts + `.includes('current')`)
-	if got := browsertest.Eval[[]string](tab, texts); lines(got...) != "current" {
-		t.Errorf("the page shows %q, want only the message of its channel", got)
+	c := f.page("one")
+	c.say("text", "a")
+	c.tell(frame{"type": "gap", "channel": "one"})
+	c.say("text", "b")
+	tab.Wait(texts + `.length === 2`)
+	c.cut()
+	c = f.welcome()
+	c.channel, c.last = "one", 9
+	c.subscribed(frame{"channel": "one", "since": "2-00000001"}, frame{"id": "9-00000001", "gap": true})
+	c.say("text", "c")
+	tab.Wait(`[...document.querySelectorAll('#list :is(pre, .gap p)')].map((e) => e.textContent).join('|') ===
+		'a|Messages of one are missing here.|b|Messages of one that came meanwhile are missing here.|c'`)
+	quiet(t, tab)
+}
+
+func jsonValues(t *testing.T, f *fake, tab *browsertest.Tab) {
+	tab.Open(f.url)
+	c := f.page("")
+	c.say("data", frame{"a": []int{1, 2}, "b": "<b>"})
+	c.say("data", frame{"long": strings.Repeat("x", 100)})
+	c.say("data", nil)
+	tab.Wait(texts + `.length === 3`)
+	want := []string{`{"a":[1,2],"b":"<b>"}`, "{\n  \"long\": \"" + strings.Repeat("x", 100) + "\"\n}", "null"}
+	if got := browsertest.Eval[[]string](tab, texts); lines(got...) != lines(want...) {
+		t.Errorf("shown:\n%q\nwant:\n%q", got, want)
 	}
+	quiet(t, tab)
+}
+
+func figures(t *testing.T, f *fake, tab *browsertest.Tab) {
+	// A second is over when the test says so.
+	tab.BeforeScripts(`{
+		const real = setInterval;
+		window.setInterval = (f, ms) => (ms === 1000 ? (window.second = f, 0) : real(f, ms));
+	}`)
+	tab.Open(f.url)
+	c := f.page("")
 	tab.Wait(inState("open"))
+	tab.Do(chromedp.Focus(chromedp.CSS("#message")))
+	// One whose ack comes first, one that comes back before its ack.
+	tab.Press("one")
+	tab.Press(kb.Enter)
+	one := c.next()
+	c.tell(frame{"type": "ack", "ref": one["ref"], "mid": "m1"})
+	tab.Wait(`/^confirmed in [0-9.,]+ ms$/.test(document.querySelector('#latency').textContent)`)
+	c.say("text", "one")
+	both := `/^back in [0-9.,]+ ms, confirmed in [0-9.,]+ ms$/.test(document.querySelector('#latency').textContent)`
+	tab.Wait(both)
+	browsertest.Eval[string](tab, `document.querySelector('#latency').textContent = ''`)
+	tab.Press("two")
+	tab.Press(kb.Enter)
+	two := c.next()
+	c.say("text", "two")
+	tab.Wait(texts + `.length === 2`)
+	c.tell(frame{"type": "ack", "ref": two["ref"], "mid": "m2"})
+	tab.Wait(both)
+	for range 5 {
+		c.say("text", "more")
+	}
+	tab.Wait(texts + `.length === 7`)
+	browsertest.Eval[bool](tab, `second() ?? true`)
+	got := browsertest.Eval[string](tab, `['#rate-in', '#rate-out'].map((s) => document.querySelector(s).textContent).join() + document.querySelector('#plot').ariaLabel`)
+	if want := "7/s,2/sThe last minute: at most 7 received and 2 sent a second"; got != want {
+		t.Errorf("the page says %q, want %q", got, want)
+	}
+	browsertest.Eval[bool](tab, `second() ?? true`)
+	points := browsertest.Eval[[]string](tab, `[...document.querySelectorAll('#plot polyline')].map((e) => e.getAttribute('points').split(' ').slice(-3).join(' '))`)
+	if want := "57,19.0 58,1.0 59,19.0\n57,19.0 58,13.9 59,19.0"; lines(points...) != want {
+		t.Errorf("plotted %q", points)
+	}
+	// A refusal puts the text back.
+	tab.Press("never")
+	tab.Press(kb.Enter)
+	c.tell(frame{"type": "error", "ref": c.next()["ref"], "code": "publishing_off", "message": "publishing is off"})
+	tab.Wait(`document.querySelector('#send-error').textContent === 'Not sent: publishing is off. Your text is back here.' && document.querySelector('#message').value === 'never'`)
 	quiet(t, tab)
 }
 
 func floodIsNotRead(t *testing.T, f *fake, tab *browsertest.Tab) {
 	tab.Open(f.url)
-	c := f.accept()
+	c := f.page("")
 	tab.Wait(`document.querySelector('#log').ariaLive === 'polite'`)
 	for range 100 {
-		c.send(websocket.MessageText, "much")
+		c.say("text", "much")
 	}
 	tab.Wait(`document.querySelector('#log').ariaLive === 'off' && document.querySelector('#announce').textContent !== ''`)
 	quiet(t, tab)

@@ -1,4 +1,5 @@
-// Package static serves the page, embedded in the binary.
+// Package static serves the page and the JavaScript client, embedded in the
+// binary.
 package static
 
 import (
@@ -21,8 +22,25 @@ var (
 	//go:embed page.css
 	style string
 	//go:embed page.js
-	script string
+	pageScript string
+	//go:embed figures.js
+	figures string
+
+	script = joined()
 )
+
+// importing is how page.js begins.
+const importing = "import { connect } from './warren.js';\n"
+
+// joined is the client and the page's own scripts as one, since nothing else
+// can be loaded. A block keeps their names apart.
+func joined() string {
+	own, ok := strings.CutPrefix(pageScript, importing)
+	if !ok {
+		panic("static: page.js doesn't begin with its import")
+	}
+	return module + "\n{\n" + figures + own + "}\n"
+}
 
 // Page serves the page for people: one HTML response with everything in it,
 // because behind a proxy only the WebSocket's own path may reach the gateway.
@@ -34,10 +52,9 @@ func Page(path string) http.Handler {
 		"{{style}}", style,
 		"{{script}}", script,
 	).Replace(document))
-	sum := sha256.Sum256(body)
 	return &page{
 		body: body,
-		etag: `"` + hex.EncodeToString(sum[:12]) + `"`,
+		etag: etagOf(body),
 		// Only the embedded script and style run: a hash is of what stands
 		// between the tags (CSP 3, 6.7.3.3).
 		policy: fmt.Sprintf("default-src 'none'; script-src %s; style-src %s; img-src data:; "+
@@ -49,6 +66,11 @@ type page struct {
 	body   []byte
 	etag   string
 	policy string // Content-Security-Policy; ends in connect-src, to be continued
+}
+
+func etagOf(body []byte) string {
+	sum := sha256.Sum256(body)
+	return `"` + hex.EncodeToString(sum[:12]) + `"`
 }
 
 // source is how a policy names inline content.

@@ -1,3 +1,5 @@
+import { connect } from './warren.js';
+
 const $ = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat('en');
 
@@ -9,7 +11,7 @@ const base = document.documentElement.dataset.path;
 // Built as text and not resolved: a path that begins with // would name
 // another host.
 const origin = `${location.protocol === 'https:' ? 'wss:' : 'ws:'}//${location.host}`;
-const address = (channel) => origin + base + (channel && `/${channel}`);
+const address = origin + base;
 
 // complaint says why channel can't be one, or is empty.
 function complaint(channel) {
@@ -21,42 +23,33 @@ function complaint(channel) {
   if (channel.length > 200) return `A channel has at most 200 characters; this has ${channel.length}.`;
   const parts = channel.split('/');
   if (channel && parts.includes('')) return 'A channel can’t begin or end with /, nor have // inside.';
-  // Allowed by the gateway, but URL parsing resolves these before it asks.
-  if (parts.includes('.') || parts.includes('..')) return 'Browsers can’t ask for a part that is only “.” or “..”.';
   return '';
 }
 
-function channelOfPage() {
+// What one listens to stands in the page's address, behind a #: nothing for
+// root, or channels with commas between them.
+
+function split(text) {
+  return [...new Set(text.split(',').map((name) => name.trim()))];
+}
+
+function channelsOfPage() {
   const hash = location.hash.slice(1);
   try {
-    return decodeURIComponent(hash);
+    return split(decodeURIComponent(hash));
   } catch {
-    return hash;
+    return split(hash);
   }
 }
 
-// When to come back. Times in ms.
+// The connection. It comes back by itself, and says when.
 
-const retry = {
-  first: 500, // ceiling of the first wait; it doubles with each failure
-  cap: 30_000,
-  spread: 5_000, // after 1012 and 1013, which hit many clients at once
-  busy: 5_000, // after 1013 nobody comes sooner
-  settled: 5_000, // a connection that lasted so long was no failure
-  handshake: 10_000,
-};
+const earlier = 50; // messages of before that a channel begins with
 
-// Exponential backoff with full jitter: clients that were cut together don't
-// return together.
-function waitAfter(code) {
-  const ceiling = Math.min(retry.cap, retry.first * 2 ** failures);
-  if (code === 1012) return Math.random() * Math.max(ceiling, retry.spread);
-  if (code === 1013) return retry.busy + Math.random() * Math.max(ceiling, retry.spread);
-  return Math.random() * ceiling;
-}
-
-// After these the same request would end the same way.
-const final = new Set([1000, 1008]);
+let connection = null;
+let names = []; // of what is listened to; "" is root, and then the only one
+let due = 0; // when the next try is, as Date.now()
+let ticking = 0;
 
 const meaning = {
   1000: 'The gateway ended the connection.',
@@ -70,88 +63,80 @@ const meaning = {
   1013: 'The gateway is overloaded, or this page read too slowly.',
 };
 
-// The connection. One socket at a time; events of an older one are ignored.
-
-let socket = null;
-let channel = '';
-let failures = 0;
-let timer = 0; // of the next try, or of the handshake's deadline
-let due = 0; // when the next try is, as Date.now()
-let asked = false; // the gateway asked us not to hurry
-let ticking = 0;
-
-function connect() {
-  drop();
-  const url = address(channel);
-  show('connecting', url);
-  let s;
-  try {
-    s = new WebSocket(url);
-  } catch (err) {
-    show('refused', `The browser refuses ${url}: ${err.message}`);
-    return;
-  }
-  socket = s;
-  s.binaryType = 'arraybuffer';
-  let opened = 0;
-  timer = setTimeout(() => s.close(), retry.handshake);
-  s.onopen = () => {
-    if (s !== socket) return;
-    clearTimeout(timer);
-    opened = Date.now();
-    show('open', url);
-    note(`Connected to ${url}`);
-  };
-  s.onmessage = (event) => received(event.data); // none come once it is closing
-  s.onclose = (event) => {
-    if (s !== socket) return;
-    if (opened && Date.now() - opened >= retry.settled) failures = 0;
-    ended(event, opened > 0);
-  };
+// listen makes what is listened to the given channels, and connects.
+function listen(channels) {
+  names = channels;
+  connection ??= make();
+  for (const s of connection.subscriptions) if (!names.includes(s.channel)) s.unsubscribe();
+  for (const name of names) if (!connection.subscription(name)) connection.subscribe(name, { history: earlier });
+  if (connection.state === 'closed') connection.reconnect();
+  showChannels();
 }
 
-function ended({ code, reason }, opened) {
-  drop();
-  const known = meaning[code] ?? (opened ? 'The connection was lost.' : `${address(channel)} doesn’t answer, or refuses.`);
-  const why = known + (code === 1006 ? '' : ` (${code}${reason && `: ${reason}`})`);
-  const again = !final.has(code);
-  if (opened || !again || failures === 0) note(why, !again);
-  if (!again) {
-    show(code === 1000 ? 'off' : 'refused', why);
-    return;
-  }
-  const wait = waitAfter(code);
-  failures++;
-  due = Date.now() + wait;
-  asked = code === 1012 || code === 1013;
+function make() {
+  const c = connect(address);
+  let failing = false; // said already
+  const taken = new Set(); // channels the node listens to for us
+  // Connected is who hears what he asked for, not only who has a connection.
+  const settle = () => {
+    if (state === 'open' || c.state !== 'open' || !names.every((name) => taken.has(name))) return;
+    failing = false;
+    show('open', address);
+    note(`Connected to ${address}`);
+  };
+  c.on('state', (event) => {
+    taken.clear();
+    if (event.state === 'connecting') show('connecting', address);
+  });
+  c.on('open', settle);
+  c.on('subscribed', ({ channel }) => {
+    taken.add(channel);
+    settle();
+  });
+  c.on('close', (event) => {
+    const why = reasonOf(event);
+    if (event.opened || event.final || !failing) note(why, event.final && event.error !== undefined && event.code !== 1000);
+    failing = true;
+    if (event.final) show(event.error === undefined || event.code === 1000 ? 'off' : 'refused', why);
+    else wait(why, event.wait);
+  });
+  c.on('error', (err) => {
+    if (err.channel === undefined) {
+      if (!told.has(err.code)) note(`The gateway refuses what this page sent: ${err.message} (${err.code})`, true);
+      return;
+    }
+    note(`The gateway refuses ${err.message} (${err.code})`, true);
+    names = names.filter((name) => name !== err.channel);
+    showChannels();
+    settle();
+  });
+  c.on('message', received);
+  c.on('gap', ({ channel, reason }) => {
+    const whose = channel ? `Messages of ${channel}` : 'Messages';
+    arrive({ note: reason === 'resume' ? `${whose} that came meanwhile are missing here.` : `${whose} are missing here.`, bad: true, gap: true });
+  });
+  return c;
+}
+
+// Errors of these codes come with a close.
+const told = new Set(['closed', 'connect', 'lost', 'bad_frame', 'bad_protocol']);
+
+function reasonOf({ code, reason, opened, final, error }) {
+  if (final && !error) return 'You disconnected.';
+  if (code === 1006 && error) return `${error.message[0].toUpperCase()}${error.message.slice(1)}.`;
+  const known = meaning[code] ?? (opened ? 'The connection was lost.' : `${address} doesn’t answer, or refuses.`);
+  return known + (code === 1006 ? '' : ` (${code}${reason && `: ${reason}`})`);
+}
+
+function wait(why, ms) {
+  due = Date.now() + ms;
   show('waiting', why);
-  timer = setTimeout(connect, wait);
   tick();
   ticking = setInterval(tick, 250);
 }
 
-// drop lets go of the socket and of every timer.
-function drop() {
-  clearTimeout(timer);
-  clearInterval(ticking);
-  $('countdown').textContent = '';
-  const s = socket;
-  socket = null;
-  s?.close(1000);
-}
-
-function disconnect() {
-  drop();
-  show('off', 'You disconnected.');
-  note('Disconnected.');
-}
-
 function tick() {
   $('countdown').textContent = `Next try in ${Math.max(0, Math.ceil((due - Date.now()) / 1000))} s.`;
-}
-
-function retryNow() {
-  if (state === 'waiting') connect();
 }
 
 const words = { connecting: 'Connecting', open: 'Connected', waiting: 'Reconnecting', refused: 'Refused', off: 'Disconnected' };
@@ -159,6 +144,8 @@ let state = 'off';
 
 function show(next, detail) {
   state = next;
+  clearInterval(ticking);
+  $('countdown').textContent = '';
   $('status').dataset.state = next;
   $('state').textContent = words[next];
   $('detail').textContent = detail;
@@ -169,58 +156,80 @@ function show(next, detail) {
   if (next === 'open') $('send-error').textContent = '';
 }
 
-// The channel field and the page's address.
+// The channel field, the channels below it, and the page's address.
 
-function judge(name) {
-  const error = complaint(name);
+function judge(channels) {
+  const error = channels.map(complaint).find(Boolean) ?? (channels.length > 1 && channels.includes('') ? 'Between two commas a channel is missing.' : '');
   $('channel-error').textContent = error;
   if (error) $('channel').setAttribute('aria-invalid', 'true');
   else $('channel').removeAttribute('aria-invalid');
   return !error;
 }
 
-function enter(name) {
-  channel = name;
-  failures = 0;
-  title();
-  connect();
-}
-
 function followAddress() {
-  const name = channelOfPage();
-  $('channel').value = name;
-  if (!judge(name)) {
-    drop();
+  const channels = channelsOfPage();
+  if (!judge(channels)) {
+    $('channel').value = channels.join(',');
+    connection?.close();
+    names = [];
+    showChannels();
     show('off', 'The address of this page names no valid channel.');
     return;
   }
-  if (name !== channel || state === 'off' || state === 'refused') enter(name);
+  listen(channels);
+}
+
+// go listens to channels and has the address say so.
+function go(channels) {
+  const hash = channels.join(',');
+  if (hash !== channelsOfPage().join(',')) {
+    history.pushState(null, '', location.pathname + location.search + (hash && `#${hash}`));
+  }
+  listen(channels);
+}
+
+function showChannels() {
+  const focused = [...$('channels').children].findIndex((li) => li.contains(document.activeElement));
+  $('channels').replaceChildren(...names.map((name) => {
+    if (name === '') return element('li', 'all', 'All channels');
+    const leave = element('button', '', '×');
+    leave.type = 'button';
+    leave.setAttribute('aria-label', `Leave ${name}`);
+    leave.addEventListener('click', () => {
+      const rest = names.filter((other) => other !== name);
+      go(rest.length ? rest : ['']);
+    });
+    return element('li', '', element('span', '', name), leave);
+  }));
+  if (focused >= 0) ($('channels').children[Math.min(focused, names.length - 1)]?.querySelector('button') ?? $('channel')).focus();
+  const to = $('to').value;
+  $('to').replaceChildren(...names.map((name) => element('option', '', name)));
+  if (names.includes(to)) $('to').value = to;
+  $('target').hidden = names.length < 2;
+  title();
 }
 
 $('join').addEventListener('submit', (event) => {
   event.preventDefault();
-  const name = $('channel').value.trim();
-  $('channel').value = name;
-  if (!judge(name)) {
+  const channels = split($('channel').value);
+  if (!judge(channels)) {
     $('channel').focus();
     return;
   }
-  if (name !== channelOfPage()) {
-    history.pushState(null, '', location.pathname + location.search + (name && `#${name}`));
-  }
-  if (name !== channel || state !== 'open') enter(name);
+  $('channel').value = '';
+  const all = channels[0] === '' ? channels : [...new Set([...names.filter((name) => name !== ''), ...channels])];
+  go(all);
 });
-$('channel').addEventListener('input', () => judge($('channel').value.trim()));
+$('channel').addEventListener('input', () => judge(split($('channel').value)));
 $('toggle').addEventListener('click', () => {
-  if (state === 'off' || state === 'refused') $('join').requestSubmit();
-  else disconnect();
+  if (state !== 'off' && state !== 'refused') connection.close();
+  else if (names.length && !$('channel').value) listen(names);
+  else $('join').requestSubmit();
 });
-$('now').addEventListener('click', retryNow);
+$('now').addEventListener('click', () => connection.reconnect());
 addEventListener('popstate', followAddress); // hash changes fire it too
-addEventListener('online', () => asked || retryNow());
 document.addEventListener('visibilitychange', () => {
   if (document.hidden) return;
-  if (Date.now() >= due) retryNow(); // hidden pages get their timers late
   unread = 0;
   title();
 });
@@ -233,7 +242,9 @@ const bounds = {
   weight: 8 << 20, // characters the list may hold
   text: 4000, // characters shown of one message before it is unfolded
   hex: 64, // bytes shown of a binary message
-  buffered: 1 << 20, // bytes the browser may hold back of what is sent
+  pretty: 80, // characters of JSON in one line
+  own: 200, // messages sent from here whose return is waited for
+  past: 3000, // ms after which a message is of the past
   aloud: 10, // messages in a burst that a screen reader is given
 };
 
@@ -248,10 +259,15 @@ let burst = 0;
 let drawn = 0;
 let following = true; // the newest, until the reader scrolls up
 
-function received(data) {
+function received(message) {
   total++;
+  rates.in++;
+  returned(message.mid);
   if (document.hidden && ++unread === 1) setTimeout(title);
-  arrive({ data });
+  // Of what comes at once the own clock knows the time better: the other's
+  // may count whole seconds.
+  const past = Date.now() - message.at > bounds.past;
+  arrive(past ? { message, at: new Date(message.at), past } : { message });
 }
 
 function note(text, bad = false) {
@@ -302,7 +318,7 @@ function count() {
 
 function title() {
   const many = document.hidden && unread ? `(${unread}) ` : '';
-  document.title = `${many}${channel || 'All channels'} · Warren`;
+  document.title = `${many}${names.join(', ') || 'All channels'} · Warren`;
   if (many) setTimeout(title, 1000);
 }
 
@@ -314,21 +330,31 @@ function element(name, className, ...content) {
   return e;
 }
 
-function entry({ at, data, note: text, bad }) {
-  const li = element('li', text === undefined ? '' : `note${bad ? ' bad' : ''}`);
+function entry({ at, message, past, note: text, bad, gap }) {
+  const li = element('li', text === undefined ? '' : `note${bad ? ' bad' : ''}${gap ? ' gap' : ''}`);
   const pad = (n, width) => String(n).padStart(width, '0');
-  const clock = `${pad(at.getHours(), 2)}:${pad(at.getMinutes(), 2)}:${pad(at.getSeconds(), 2)}.${pad(at.getMilliseconds(), 3)}`;
-  const time = element('time', '', clock);
+  const clock = `${pad(at.getHours(), 2)}:${pad(at.getMinutes(), 2)}:${pad(at.getSeconds(), 2)}`;
+  const time = element('time', '', past ? clock : `${clock}.${pad(at.getMilliseconds(), 3)}`);
   time.dateTime = at.toISOString();
+  time.title = at.toLocaleString();
   const body = element('div', '');
   let size = 0;
-  if (text !== undefined) body.append(element('p', '', text));
-  else if (typeof data === 'string') size = drawText(body, data);
-  else size = drawBinary(body, data);
+  if (text !== undefined) {
+    body.append(element('p', '', text));
+  } else {
+    // Where only one is listened to, its name would be noise.
+    if (message.channel && (message.root || names.length > 1)) body.append(element('span', 'channel', message.channel));
+    size = message.kind === 'binary' ? drawBinary(body, message.data) : drawText(body, message.kind === 'json' ? jsonOf(message.data) : message.data);
+  }
   weights.push(size);
   weight += size;
   li.append(time, body);
   return li;
+}
+
+function jsonOf(data) {
+  const json = JSON.stringify(data);
+  return json.length <= bounds.pretty ? json : JSON.stringify(data, null, 2);
 }
 
 function drawText(body, text) {
@@ -352,10 +378,10 @@ function drawText(body, text) {
   return text.length;
 }
 
-function drawBinary(body, buffer) {
-  const bytes = new Uint8Array(buffer, 0, Math.min(buffer.byteLength, bounds.hex));
-  const rest = buffer.byteLength > bytes.length ? `, the first ${bytes.length} shown` : '';
-  body.append(element('span', 'kind', `Binary, ${number.format(buffer.byteLength)} ${buffer.byteLength === 1 ? 'byte' : 'bytes'}${rest}`));
+function drawBinary(body, all) {
+  const bytes = all.subarray(0, bounds.hex);
+  const rest = all.length > bytes.length ? `, the first ${bytes.length} shown` : '';
+  body.append(element('span', 'kind', `Binary, ${number.format(all.length)} ${all.length === 1 ? 'byte' : 'bytes'}${rest}`));
   const width = $('log').clientWidth < 640 ? 8 : 16;
   const pre = element('pre', 'hex');
   for (let i = 0; i < bytes.length; i += width) {
@@ -400,16 +426,32 @@ new ResizeObserver(() => following && follow()).observe($('log'));
 
 // Sending. What is sent comes back through the exchange, so it isn't echoed.
 
+async function send(text) {
+  const began = performance.now();
+  unconfirmed++;
+  rates.out++;
+  try {
+    const { mid } = await connection.publish(names.length > 1 ? $('to').value : names[0], text);
+    confirmed(mid, began);
+  } catch (err) {
+    const why = err.code === 'full' ? 'The gateway takes no more at the moment.' : `Not sent: ${err.message}.`;
+    const box = $('message');
+    $('send-error').textContent = box.value ? `${why} It was: ${text.slice(0, 100)}` : `${why} Your text is back here.`;
+    box.value ||= text;
+    grow();
+  } finally {
+    if (--unconfirmed === 0) came.clear();
+  }
+}
+
 $('send').addEventListener('submit', (event) => {
   event.preventDefault();
   const box = $('message');
   $('send-error').textContent = '';
   if (state !== 'open') {
     $('send-error').textContent = 'Not connected. Your text stays here.';
-  } else if (socket.bufferedAmount > bounds.buffered) {
-    $('send-error').textContent = 'The gateway takes no more at the moment. Try again soon.';
   } else if (box.value !== '') {
-    socket.send(box.value);
+    send(box.value);
     box.value = '';
     grow();
   }
@@ -428,5 +470,5 @@ function grow() {
 }
 $('message').addEventListener('input', grow);
 
-$('prefix').textContent = `${base}/`;
+plot();
 followAddress();

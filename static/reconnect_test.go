@@ -13,7 +13,7 @@ import (
 
 // haste makes the page's waits visible and short: window.waits gets each one in
 // ms, chance is what Math.random returns, and the wait is over at once. Others
-// stay: the handshake's deadline (10 s) is no wait.
+// stay: the handshake's deadline (10 s) and the time between pings (25 s).
 func haste(tab *browsertest.Tab, chance float64) {
 	tab.BeforeScripts(fmt.Sprintf(`{
 		window.waits = [];
@@ -21,7 +21,7 @@ func haste(tab *browsertest.Tab, chance float64) {
 		Math.random = () => %g;
 		const real = setTimeout;
 		window.setTimeout = (f, ms) => {
-			if (ms === undefined || ms === 10000) return real(f, ms);
+			if ([undefined, 10000, 25000].includes(ms)) return real(f, ms);
 			waits.push(ms);
 			return real(f, 0);
 		};
@@ -33,16 +33,13 @@ func haste(tab *browsertest.Tab, chance float64) {
 
 func returnsAfterCut(t *testing.T, f *fake, tab *browsertest.Tab) {
 	tab.Open(f.url + "/#room")
-	c := f.accept()
-	c.send(websocket.MessageText, "before")
+	c := f.page("room")
+	c.say("text", "before")
 	tab.Wait(texts + `.join() === 'before'`)
 	c.cut()
-	c = f.accept()
-	if c.path != "/ws/room" {
-		t.Errorf("the page came back to %s", c.path)
-	}
+	c = f.back(c)
 	tab.Wait(inState("open"))
-	c.send(websocket.MessageText, "after")
+	c.say("text", "after")
 	tab.Wait(texts + `.join() === 'before,after'`)
 	tab.Wait(`[...document.querySelectorAll('.note')].some(e => e.textContent.includes('The connection was lost.'))`)
 }
@@ -51,19 +48,19 @@ func backoffAndJitter(t *testing.T, f *fake, tab *browsertest.Tab) {
 	f.refuse.Store(true)
 	haste(tab, 0.5)
 	tab.Open(f.url)
-	tab.Wait(`waits.length >= 9`)
-	got := browsertest.Eval[[]float64](tab, `waits.slice(0, 9)`)
+	tab.Wait(`waits.length >= 10`)
+	got := browsertest.Eval[[]float64](tab, `waits.slice(0, 10)`)
 	for i, ms := range got {
 		// Full jitter: anywhere between 0 and the ceiling, here in the middle.
-		if want := 0.5 * math.Min(30000, 500*math.Pow(2, float64(i))); ms != want {
+		if want := 0.5 * math.Min(30000, 250*math.Pow(2, float64(i))); ms != want {
 			t.Errorf("wait %d is %v ms, want %v; all: %v", i, ms, want, got)
 		}
 	}
-	if n := f.refused.Load(); n < 9 {
-		t.Errorf("%d handshakes for 9 waits", n)
+	if n := f.refused.Load(); n < 10 {
+		t.Errorf("%d handshakes for 10 waits", n)
 	}
 	f.refuse.Store(false)
-	f.accept()
+	f.page("")
 	tab.Wait(inState("open"))
 }
 
@@ -76,21 +73,22 @@ func closeCodes(t *testing.T, f *fake, tab *browsertest.Tab) {
 	}{
 		{1000, -1, "ended the connection. (1000: because)"},
 		{1008, -1, "refuses this connection. (1008: because)"},
-		{1001, 250, "The node stops. (1001: because)"},
-		{1009, 250, "too big for the gateway. (1009: because)"},
-		{1011, 250, "internal error. (1011: because)"},
+		{1001, 125, "The node stops. (1001: because)"},
+		{1009, -1, "too big for the gateway. (1009: because)"},
+		{1011, 125, "internal error. (1011: because)"},
 		{1012, 2500, "The node restarts. (1012: because)"},
 		{1013, 7500, "overloaded, or this page read too slowly. (1013: because)"},
-		{4321, 250, "The connection was lost. (4321: because)"},
+		{4321, 125, "The connection was lost. (4321: because)"},
 	} {
 		tab.Open("about:blank") // so that the page starts anew
 		tab.Open(f.url)
-		server := f.accept()
+		server := f.page("")
 		tab.Wait(inState("open"))
 		server.end(c.code, "because")
 		tab.Wait(fmt.Sprintf(`[...document.querySelectorAll('.note')].some(e => e.textContent.includes(%q))`, c.say))
 		if c.wait >= 0 {
-			f.accept()
+			f.back(server)
+			tab.Wait(inState("open"))
 			if got := browsertest.Eval[[]float64](tab, `waits`); len(got) != 1 || got[0] != c.wait {
 				t.Errorf("%d: waits %v ms, want %v", c.code, got, c.wait)
 			}
@@ -102,11 +100,11 @@ func closeCodes(t *testing.T, f *fake, tab *browsertest.Tab) {
 		if n := browsertest.Eval[int](tab, `sockets`); n != 1 {
 			t.Errorf("%d: the page opened %d sockets, want to stay away", c.code, n)
 		}
-		want := map[websocket.StatusCode]string{1000: "off", 1008: "refused"}[c.code]
+		want := map[websocket.StatusCode]string{1000: "off", 1008: "refused", 1009: "refused"}[c.code]
 		tab.Wait(inState(want))
 		// Until a person says so.
 		tab.Do(chromedp.Click(chromedp.CSS("#toggle")))
-		f.accept()
+		f.back(server)
 		tab.Wait(inState("open"))
 		tab.Do(chromedp.Click(chromedp.CSS("#toggle")))
 		tab.Wait(inState("off"))
