@@ -85,6 +85,10 @@ func again(err error) bool {
 
 // send writes private output, whole, to a client that is owed nothing.
 func (s *shard) send(c *client, b []byte) {
+	if j := c.json; j != nil && len(j.private) > 0 {
+		j.private = append(j.private, b...) // it was told more before: its 101, perhaps
+		return
+	}
 	n, err := unix.Write(c.sock(), b)
 	if n == len(b) {
 		return
@@ -137,6 +141,7 @@ func (s *shard) flush(c *client) {
 			d.tookAt = s.now
 			if from != nil {
 				from.behind.cursor.Advance(n)
+				from.behind.told = false
 			} else {
 				d.tail = d.tail[n:]
 			}
@@ -170,7 +175,7 @@ func (s *shard) owed(c *client) (b []byte, from *seat) {
 	if len(d.tail) > 0 {
 		return d.tail, nil
 	}
-	if x := d.begun; x != nil && (len(d.pong) > 0 || len(d.private) > 0 || c.json != nil) {
+	if x := d.begun; x != nil && (len(d.pong) > 0 || len(d.private) > 0 || c.json != nil && len(c.json.seats) > 1) {
 		if b = x.behind.cursor.Rest(); len(b) > 0 {
 			return b, x
 		}

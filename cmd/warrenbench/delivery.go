@@ -21,13 +21,18 @@ type delivery struct {
 }
 
 func (d delivery) run(ctx context.Context, b *bench) (figures []figure, err error) {
-	clients := fit(d.clients, b.limit)
 	server, yard, stop, err := b.pair(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	what := fmt.Sprintf("CPU a delivery, %s clients", thousands(clients))
+	return d.between(ctx, b, server, yard, "CPU a delivery, %s clients")
+}
+
+// between measures both and names the figure, given the clients.
+func (d delivery) between(ctx context.Context, b *bench, server, yard contender, name string) ([]figure, error) {
+	clients := fit(d.clients, b.limit)
+	what := fmt.Sprintf(name, thousands(clients))
 	s, y, err := alternate(b, what, d.trials, server, yard, func(c contender) (v micros, err error) {
 		err = b.with(ctx, c, clients, func(f *fan, s source) error {
 			v, err = d.trial(ctx, f, s, c.pids)

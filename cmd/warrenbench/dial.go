@@ -8,9 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"warren/gateway/jsonv1"
 )
 
 const (
@@ -32,12 +35,20 @@ var headEnd = []byte("\r\n\r\n")
 type dialer struct {
 	to      netip.AddrPort
 	request []byte
+	json    bool // the answer must agree to the JSON protocol
 	opened  int
 }
 
+// offer asks for the JSON protocol, and agrees to it.
+const offer = "Sec-WebSocket-Protocol: " + jsonv1.Subprotocol + "\r\n"
+
 func newDialer(t target) *dialer {
-	return &dialer{to: t.addr, request: fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n\r\n", t.path, t.addr, sampleKey)}
+	var more string
+	if t.json {
+		more = offer
+	}
+	return &dialer{to: t.addr, json: t.json, request: fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n%s\r\n", t.path, t.addr, sampleKey, more)}
 }
 
 // connect returns a connected, non-blocking socket that has sent its request.
@@ -130,6 +141,7 @@ type underWay struct {
 	ep    int
 	buf   []byte
 	taken func(fd int, rest []byte) error // nil: close behind the 101
+	json  bool                            // 101 is not enough
 	open  map[int]*handshake              // by descriptor
 }
 
@@ -146,7 +158,7 @@ func (d *dialer) run(ctx context.Context, n int, taken func(fd int, rest []byte)
 		return fmt.Errorf("create poller: %w", err)
 	}
 	defer unix.Close(ep)
-	u := underWay{ep: ep, buf: make([]byte, 64<<10), taken: taken, open: map[int]*handshake{}}
+	u := underWay{ep: ep, buf: make([]byte, 64<<10), taken: taken, json: d.json, open: map[int]*handshake{}}
 	defer func() {
 		for fd := range u.open {
 			_ = unix.Close(fd)
@@ -210,6 +222,9 @@ func (u *underWay) readable(fd int) error {
 	}
 	if !whole || !bytes.HasPrefix(head, []byte("HTTP/1.1 101 ")) || !bytes.Contains(head, []byte(sampleAccept)) {
 		return fmt.Errorf("answer %.200q: no upgrade", h.head)
+	}
+	if u.json && !bytes.Contains(head, []byte(strings.TrimSpace(offer))) {
+		return fmt.Errorf("answer %.300q: not to the subprotocol %s", h.head, jsonv1.Subprotocol)
 	}
 	h.upgraded = true
 	if u.taken == nil {

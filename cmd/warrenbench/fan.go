@@ -16,7 +16,8 @@ import (
 // client, so that the load leaves the machine to the server.
 type fan struct {
 	// Static after newFan.
-	shape  shape
+	raw    shape
+	json   shape // of those who speak the JSON protocol
 	epoch  time.Time
 	ep     int
 	events []unix.EpollEvent
@@ -48,6 +49,7 @@ type fan struct {
 // client is one connection of a fan.
 type client struct {
 	reader
+	shape   *shape // the fan's, of what it is sent
 	fd      int    // -1 once it has ended
 	out     []byte // what the socket has not taken yet
 	eager   bool   // has always more to send
@@ -63,8 +65,10 @@ func newFan(payloadSize int, o order) (*fan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create poller: %w", err)
 	}
+	raw := newShape(payloadSize, o)
 	return &fan{
-		shape:  newShape(payloadSize, o),
+		raw:    raw,
+		json:   raw.inJSON(),
 		epoch:  time.Now(),
 		ep:     ep,
 		events: make([]unix.EpollEvent, 1024),
@@ -72,8 +76,21 @@ func newFan(payloadSize int, o order) (*fan, error) {
 	}, nil
 }
 
+// join connects n clients to t. The first of them is to publish: a raw one, no
+// matter what the others are.
+func (f *fan) join(ctx context.Context, t target, n int) error {
+	if err := f.grow(ctx, newDialer(t.speaking(false)), 1); err != nil {
+		return err
+	}
+	return f.grow(ctx, newDialer(t), n-1)
+}
+
 // grow connects n more clients.
 func (f *fan) grow(ctx context.Context, d *dialer, n int) error {
+	s := &f.raw
+	if d.json {
+		s = &f.json
+	}
 	return d.dial(ctx, n, func(fd int, rest []byte) error {
 		i := len(f.clients)
 		// The event names the client, not the descriptor.
@@ -81,7 +98,7 @@ func (f *fan) grow(ctx context.Context, d *dialer, n int) error {
 			_ = unix.Close(fd)
 			return fmt.Errorf("watch client %d: %w", i, err)
 		}
-		f.clients = append(f.clients, client{fd: fd})
+		f.clients = append(f.clients, client{shape: s, fd: fd})
 		return f.took(i, rest)
 	})
 }
@@ -193,7 +210,7 @@ func (f *fan) readable(i int) error {
 func (f *fan) took(i int, b []byte) error {
 	c := &f.clients[i]
 	before := c.frames
-	ping, err := c.take(b, &f.shape)
+	ping, err := c.take(b, c.shape)
 	f.frames += c.frames - before
 	if before < f.goal && c.frames >= f.goal {
 		f.behind--

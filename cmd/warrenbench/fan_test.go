@@ -84,6 +84,10 @@ func TestDialerSaysWhatCameInstead(t *testing.T) {
 			t.Errorf("answer %.40q: error %v, want %q", c.answer, err, c.want)
 		}
 	}
+	raw := scripted(t, string(bareAnswer), nil).speaking(true)
+	if err := newDialer(raw).dialAndClose(t.Context(), 1); err == nil || !strings.Contains(err.Error(), "not to the subprotocol warren.v1.json") {
+		t.Errorf("a raw answer: error %v", err)
+	}
 	hangUp := scripted(t, "HTTP/1.1 101 Swi", func(_ int, c net.Conn, _ *bufio.Reader) { c.Close() })
 	if err := newDialer(hangUp).dialAndClose(t.Context(), 1); err == nil || !strings.Contains(err.Error(), `closed after "HTTP/1.1 101 Swi"`) {
 		t.Errorf("hung up: error %v", err)

@@ -57,6 +57,7 @@ type shape struct {
 	header []byte // text, FIN, unmasked, the length
 	size   int    // bytes of a frame, with its header
 	order  order
+	json   bool // the payload is within a message of the JSON protocol: neither header nor size hold
 }
 
 func newShape(payloadSize int, o order) shape {
@@ -76,8 +77,11 @@ func (s *shape) is(b []byte, seq int64) bool {
 }
 
 // number is that of the frame b.
-func (s *shape) number(b []byte) (n int64) {
-	for _, d := range b[len(s.header) : len(s.header)+seqDigits] {
+func (s *shape) number(b []byte) int64 { return number(b[len(s.header):]) }
+
+// number is that of the payload p.
+func number(p []byte) (n int64) {
+	for _, d := range p[:seqDigits] {
 		n = n*10 + int64(d-'0')
 	}
 	return n
@@ -92,11 +96,18 @@ type reader struct {
 	head   [10]byte // of the frame under way
 	have   uint8    // bytes of head
 	left   int64    // payload bytes of that frame that are still to come
-	body   []byte   // its payload so far, up to peek bytes
+	body   []byte   // its payload so far, up to shape.peek bytes
+	acks   int64    // of the JSON protocol
 }
 
-// peek is enough for a control frame (RFC 6455, 5.5) and a sequence number.
-const peek = 125
+// peek is enough for a control frame (RFC 6455, 5.5) and a sequence number,
+// which is far behind in JSON.
+func (s *shape) peek() int {
+	if s.json {
+		return 64 << 10
+	}
+	return 125
+}
 
 // errClosed is a close frame.
 type errClosed struct {
@@ -111,14 +122,13 @@ func (e errClosed) Error() string { return fmt.Sprintf("closed with %d %q", e.co
 func (r *reader) take(b []byte, s *shape) (ping []byte, err error) {
 	for len(b) > 0 {
 		if r.have == 0 {
-			if k := r.whole(b, s); k > 0 {
-				r.frames += int64(k)
-				b = b[k*s.size:]
+			if n := r.whole(b, s); n > 0 {
+				b = b[n:]
 				continue
 			}
 		}
 		var done bool
-		if b, done, err = r.step(b); err != nil {
+		if b, done, err = r.step(b, s); err != nil {
 			return nil, err
 		}
 		if done {
@@ -134,8 +144,19 @@ func (r *reader) take(b []byte, s *shape) (ping []byte, err error) {
 	return ping, nil
 }
 
-// whole is how many frames b begins with, all of them as expected.
+// whole counts the frames that b begins with, all of them as expected, and
+// returns their bytes.
 func (r *reader) whole(b []byte, s *shape) int {
+	if s.json {
+		return r.wholeMessages(b, s)
+	}
+	k := r.alike(b, s)
+	r.frames += int64(k)
+	return k * s.size
+}
+
+// alike is how many frames of the expected size and order b begins with.
+func (r *reader) alike(b []byte, s *shape) int {
 	k := len(b) / s.size
 	if s.order == bySender {
 		for i := range k {
@@ -167,7 +188,7 @@ func (r *reader) next(b []byte, s *shape) bool {
 
 // step takes one byte of a header, or what there is of a payload. done says
 // that a frame is whole.
-func (r *reader) step(b []byte) (rest []byte, done bool, err error) {
+func (r *reader) step(b []byte, s *shape) (rest []byte, done bool, err error) {
 	if r.have < 2 || r.have < headerSize(r.head[1]) {
 		r.head[r.have] = b[0]
 		r.have++
@@ -185,7 +206,7 @@ func (r *reader) step(b []byte) (rest []byte, done bool, err error) {
 	}
 	n := int(min(r.left, int64(len(b))))
 	r.left -= int64(n)
-	if room := peek - len(r.body); room > 0 {
+	if room := s.peek() - len(r.body); room > 0 {
 		r.body = append(r.body, b[:min(n, room)]...)
 	}
 	return b[n:], r.left == 0, nil
@@ -214,6 +235,9 @@ func (r *reader) frame(s *shape) (ping []byte, err error) {
 	case ws.OpClose:
 		code, reason := ws.ParseCloseFrameData(body)
 		return nil, errClosed{code, reason}
+	}
+	if s.json {
+		return nil, r.heard(head, body, s)
 	}
 	if !bytes.Equal(head, s.header) {
 		return nil, fmt.Errorf("frame header % x after %d frames: want % x", head, r.frames, s.header)

@@ -48,7 +48,7 @@ func (l live) with(ctx context.Context, b *bench, t target, do func(*fan, *publi
 		return w, err
 	}
 	defer func() { err = errors.Join(err, f.close(ctx)) }()
-	if err := f.grow(ctx, newDialer(t), l.clients); err != nil {
+	if err := f.join(ctx, t, l.clients); err != nil {
 		return w, err
 	}
 	p := newPublisher(f, b.size)
@@ -58,7 +58,8 @@ func (l live) with(ctx context.Context, b *bench, t target, do func(*fan, *publi
 	return f.waits(), f.all(p.seq)
 }
 
-// fill sends n messages, no faster than all clients take them.
+// fill sends n messages, no faster than all clients take them and, with acks,
+// than they are confirmed.
 func (p *publisher) fill(ctx context.Context, n int) error {
 	const step = 64 // messages
 	for ; n > 0; n -= step {
@@ -70,7 +71,7 @@ func (p *publisher) fill(ctx context.Context, n int) error {
 			return err
 		}
 		p.f.expect(p.seq)
-		if err := p.f.until(ctx, "a message at all clients", func() bool { return p.f.behind == 0 }); err != nil {
+		if err := p.f.until(ctx, "a message at all clients", func() bool { return p.f.behind == 0 && p.acked() }); err != nil {
 			return err
 		}
 	}

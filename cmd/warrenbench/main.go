@@ -66,6 +66,11 @@ var suite = []struct {
 	{"latency", latency{clients: 1000, rate: 100, seconds: 4, trials: 3}, false},
 	{"handshake", handshakes{connections: 5000, trials: 7, atMost: 2.5}, false},
 	{"memory", idle{few: 1000, many: 15000, settle: 20 * time.Second, trials: 3, atMost: 600}, false},
+	{"json", jsonProtocol{
+		delivery:   delivery{clients: 1000, warm: 20, rounds: 150, trials: 11, atMost: 1.3},
+		publish:    publish{warm: 2000, messages: 50_000, trials: 5},
+		throughput: throughput{clients: 1000, warm: time.Second, window: 4 * time.Second, trials: 3},
+	}, true},
 	{"stream", relay{senders: 4, receivers: 4, warm: 10_000, messages: 150_000, trials: 5, atLeast: 0.6}, true},
 	{"catchup", catchup{clients: 4, messages: 300_000, trials: 3, atLeast: 0.7}, true},
 	{"replay", replay{live: live{clients: 100, rate: 100}, resumers: 200, messages: 10_000, window: 4 * time.Second, trials: 5, atMost: 2}, true},

@@ -171,6 +171,7 @@ func TestRunSaysWhyNot(t *testing.T) {
 		{"-trials -1", true, "must not be negative"},
 		{"more", true, `unexpected argument "more"`},
 		{"-nonsense", true, "not defined"},
+		{"-run json -url ws://127.0.0.1:1/ws", true, "-run json starts servers of its own"},
 		{"-run stream -url ws://127.0.0.1:1/ws", true, "-run stream starts servers of its own"},
 		{"-run handshake -server /does/not/exist", false, "no such file"},
 		{"-run handshake -server /bin/false", false, "ended before it accepted connections: exit status 1"},

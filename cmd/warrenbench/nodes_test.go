@@ -21,7 +21,14 @@ func TestBenchmarksOfNodes(t *testing.T) {
 			[]string{"messages a second, catching up"}},
 		{"replay", replay{live: few, resumers: 5, messages: 300, window: 300 * time.Millisecond, trials: 1, atMost: 1e9},
 			[]string{"p99 while others resume the same channel", "the same beside another server's replay",
-				"p99 while others resume another channel", "the same beside another server's replay"}},
+				"p99 while others resume another channel", "the same beside another server's replay",
+				"p99 while others resume the same channel, all in JSON", "the same beside another server's replay"}},
+		{"json", jsonProtocol{
+			delivery:   delivery{clients: 20, warm: 2, rounds: 20, trials: 2, atMost: 1e6},
+			publish:    publish{warm: 10, messages: 300, trials: 1},
+			throughput: throughput{clients: 20, warm: 50 * time.Millisecond, window: 200 * time.Millisecond, trials: 1},
+		}, []string{"CPU a delivery in JSON, 20 clients", "CPU a message published in JSON, with its ack",
+			"deliveries a second in JSON, 20 clients", "CPU a delivery meanwhile"}},
 		{"outage", bystanders{live: few, backlog: 3000, window: 300 * time.Millisecond, trials: 1, atMost: 1e9},
 			[]string{"p99 while another node catches up", "the same beside a bare program's catching up"}},
 	} {

@@ -78,7 +78,7 @@ func (b *bench) with(ctx context.Context, c contender, n int, do func(f *fan, s 
 		return err
 	}
 	defer func() { err = errors.Join(err, f.close(ctx)) }()
-	if err := f.grow(ctx, newDialer(c.target), n); err != nil {
+	if err := f.join(ctx, c.target, n); err != nil {
 		return err
 	}
 	return do(f, c.source(f))

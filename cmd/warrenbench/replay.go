@@ -42,8 +42,16 @@ func (r replay) run(ctx context.Context, b *bench) (figures []figure, err error)
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, stopElsewhere()) }()
-	for _, c := range []struct{ where, channel string }{{"the same channel", liveChannel}, {"another channel", otherChannel}} {
+	for _, c := range []struct {
+		where, channel string
+		json           bool
+	}{
+		{"the same channel", liveChannel, false},
+		{"another channel", otherChannel, false},
+		{"the same channel, all in JSON", liveChannel, true},
+	} {
 		what := "p99 while others resume " + c.where
+		t, elsewhere := t.speaking(c.json), elsewhere.speaking(c.json)
 		d := duel[wait]{what: what, trials: r.trials, sides: []side[wait]{
 			{"server, replaying", func() (wait, error) { return r.beside(ctx, b, t, t, c.channel, resumers) }},
 			{"server, calm", func() (wait, error) { return r.calm(ctx, b, t) }},

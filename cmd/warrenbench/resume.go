@@ -37,6 +37,7 @@ func runResume(args []string, out io.Writer) error {
 	clients := flags.Int("clients", 1, "at once")
 	messages := flags.Int("messages", 1, "that each must get")
 	size := flags.Int("size", 64, "bytes of a message")
+	inJSON := flags.Bool("json", false, "ask for the JSON protocol")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -53,7 +54,7 @@ func runResume(args []string, out io.Writer) error {
 	began := time.Now()
 	for !end.Load() || r.Messages == 0 {
 		first := r.Messages == 0
-		err := resume(target{addr: to, path: *path}, *clients, *messages, *size, func() {
+		err := resume(target{addr: to, path: *path, json: *inJSON}, *clients, *messages, *size, func() {
 			if first {
 				fmt.Fprintln(out, begun)
 			}
@@ -77,7 +78,7 @@ type resumers struct {
 // ends them.
 func startResumers(ctx context.Context, b *bench, t target, clients, messages int, serve func(time.Duration) error) (*resumers, error) {
 	p, in, err := startSelf(b.log, resumeCommand, "-addr="+t.addr.String(), "-path="+t.path,
-		fmt.Sprint("-clients=", clients), fmt.Sprint("-messages=", messages), fmt.Sprint("-size=", b.size))
+		fmt.Sprint("-clients=", clients), fmt.Sprint("-messages=", messages), fmt.Sprint("-size=", b.size), fmt.Sprint("-json=", t.json))
 	if err != nil {
 		return nil, fmt.Errorf("start clients that resume: %w", err)
 	}

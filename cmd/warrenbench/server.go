@@ -28,6 +28,7 @@ type target struct {
 	name string
 	addr netip.AddrPort
 	path string
+	json bool  // clients ask for the JSON protocol
 	pids []int // whose CPU and memory count; none if unknown
 }
 
@@ -53,7 +54,7 @@ func startServer(ctx context.Context, binary, dir, settings string, stderr io.Wr
 	}
 	t.addr = addr
 	config := filepath.Join(dir, fmt.Sprintf("warrenbench-%d.yaml", addr.Port()))
-	text := fmt.Sprintf("listen: %q\nlog: {level: warn}\n%s", addr, settings)
+	text := fmt.Sprintf("listen: %q\nadmin: {listen: \"\"}\nlog: {level: warn}\n%s", addr, settings)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return t, nil, fmt.Errorf("write the gateway's configuration: %w", err)
 	}
@@ -123,6 +124,12 @@ func (t target) awaitUpgrade(ctx context.Context, p *process) error {
 // on is the same server with another path.
 func (t target) on(path string) target {
 	t.path = path
+	return t
+}
+
+// speaking is the same server for clients that ask for the JSON protocol, or not.
+func (t target) speaking(json bool) target {
+	t.json = json
 	return t
 }
 

@@ -2,7 +2,11 @@
 
 package main
 
-import "github.com/gobwas/ws"
+import (
+	"fmt"
+
+	"github.com/gobwas/ws"
+)
 
 // source makes messages go out to all clients of a fan. Its methods are called
 // from the fan's loop and don't block.
@@ -24,6 +28,11 @@ type publisher struct {
 	f    *fan
 	seq  int64
 	text []byte
+
+	// channel makes it a client of the JSON protocol, which asks for an ack
+	// of each message.
+	channel string
+	command []byte // the last one
 }
 
 func newPublisher(f *fan, payloadSize int) *publisher {
@@ -32,10 +41,18 @@ func newPublisher(f *fan, payloadSize int) *publisher {
 
 func (p *publisher) next(b []byte) []byte {
 	payload(p.text, p.seq)
-	b = appendClientFrame(b, ws.OpText, p.text, p.seq)
+	message := p.text
+	if p.channel != "" {
+		p.command = fmt.Appendf(p.command[:0], `{"type":"publish","channel":%q,"text":"%s","ref":%d}`, p.channel, p.text, p.seq)
+		message = p.command
+	}
+	b = appendClientFrame(b, ws.OpText, message, p.seq)
 	p.seq++
 	return b
 }
+
+// acked says whether all messages are confirmed, as far as that was asked for.
+func (p *publisher) acked() bool { return p.channel == "" || p.f.clients[0].acks == p.seq }
 
 func (p *publisher) one() error { return p.f.send(0, p.next(nil)) }
 

@@ -26,13 +26,19 @@ type flow struct {
 }
 
 func (t throughput) run(ctx context.Context, b *bench) (figures []figure, err error) {
-	clients := fit(t.clients, b.limit)
 	server, yard, stop, err := b.pair(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	what := fmt.Sprintf("deliveries a second, %s clients", thousands(clients))
+	return t.between(ctx, b, server, yard, "deliveries a second, %s clients", "one frame a write")
+}
+
+// between measures both and names the first figure, given the clients; how says
+// what the yardstick does.
+func (t throughput) between(ctx context.Context, b *bench, server, yard contender, name, how string) ([]figure, error) {
+	clients := fit(t.clients, b.limit)
+	what := fmt.Sprintf(name, thousands(clients))
 	s, y, err := alternate(b, what, t.trials, server, yard, func(c contender) (v flow, err error) {
 		err = b.with(ctx, c, clients, func(f *fan, s source) error {
 			v, err = t.trial(ctx, f, s, c.pids)
@@ -45,9 +51,9 @@ func (t throughput) run(ctx context.Context, b *bench) (figures []figure, err er
 	}
 	rate := compare(what, "M/s", each(s, flow.getRate), each(y, flow.getRate))
 	rate.valueAtLeast(t.atLeast)
-	rate.note("one publisher, %d bytes, as fast as it is let; yardstick: one frame a write", b.size)
+	rate.note("one publisher, %d bytes, as fast as it is let; yardstick: %s", b.size, how)
 	rate.note("at the end of each trial every client had every message, in order, and none was cut off")
-	figures = []figure{rate}
+	figures := []figure{rate}
 	if len(server.pids) > 0 {
 		figures = append(figures, compare("CPU a delivery meanwhile", "µs", each(s, flow.getCPU), each(y, flow.getCPU)))
 	}
