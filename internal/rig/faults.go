@@ -4,12 +4,17 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
 // Faults does harm to links, chosen at random by a seed.
 type Faults struct {
 	Done map[string]int // how often what was done
+
+	// Static once it runs.
+	Only    []string      // kinds to choose from; nil: all
+	Longest time.Duration // at which a kind's own time ends, if that is longer; 0: never
 
 	links []*Link
 	rand  *rand.Rand
@@ -72,6 +77,9 @@ func (f *Faults) Run(ctx context.Context, length time.Duration) error {
 func (f *Faults) One(ctx context.Context) (err error) {
 	kind := f.choose()
 	hold := f.between(kind.least, kind.most)
+	if f.Longest > 0 {
+		hold = min(hold, f.Longest)
+	}
 	links := f.links
 	if len(links) > 1 && f.rand.IntN(3) > 0 {
 		i := f.rand.IntN(len(links))
@@ -105,16 +113,23 @@ func (f *Faults) One(ctx context.Context) (err error) {
 
 func (f *Faults) choose() *fault {
 	sum := 0
-	for _, k := range kinds {
-		sum += k.weigh
+	for i := range kinds {
+		sum += f.weight(&kinds[i])
 	}
 	n := f.rand.IntN(sum)
 	for i := range kinds {
-		if n -= kinds[i].weigh; n < 0 {
+		if n -= f.weight(&kinds[i]); n < 0 {
 			return &kinds[i]
 		}
 	}
 	panic("unreachable")
+}
+
+func (f *Faults) weight(k *fault) int {
+	if f.Only != nil && !slices.Contains(f.Only, k.name) {
+		return 0
+	}
+	return k.weigh
 }
 
 func (f *Faults) between(least, most time.Duration) time.Duration {

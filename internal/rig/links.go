@@ -78,6 +78,9 @@ func (l *Links) Add(name, addr string) (*Link, error) {
 	return link, nil
 }
 
+// Addr is where the link begins, "127.0.0.1:port".
+func (l *Link) Addr() string { return l.port.Addr() }
+
 // URL is an AMQP URL by way of the link.
 func (l *Link) URL(amqpURL string) (string, error) {
 	u, err := url.Parse(amqpURL)
