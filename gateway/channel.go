@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"math"
 	"strings"
 	"sync/atomic"
 
@@ -23,6 +24,7 @@ type channel struct {
 	listeners int                 // audiences
 	past      *past               // nil without history
 	born      uint64              // offset of the delivery before it was made
+	lost      uint64              // offset of the last message that was too large to deliver
 }
 
 // Deliver implements Receiver.
@@ -40,6 +42,10 @@ func (g *Gateway) Deliver(m Message) {
 	before, born := g.ids.position(), g.ids.reached()
 	if g.ids.take(&m) {
 		g.offsetsAnewLocked(m.ID)
+		born = 0
+	}
+	if g.histories.regained == math.MaxUint64 {
+		g.histories.regained = m.ID.Offset
 	}
 	if m.Blank {
 		g.mu.Unlock()
@@ -75,10 +81,11 @@ func notify(heard [][]*audience) {
 
 // offsetsAnewLocked is called when the exchange's offsets begin anew, with id.
 func (g *Gateway) offsetsAnewLocked(id ID) {
-	g.histories.unkept = id.Offset
+	g.histories.unkept, g.histories.regained = id.Offset, id.Offset
 	if g.histories.keeps() {
 		for _, ch := range g.channels {
 			ch.kept().Anew()
+			ch.born, ch.lost = 0, 0
 		}
 	}
 }

@@ -83,6 +83,7 @@ type debt struct {
 	allowance int64 // bytes that it may lag by beyond clients.max_lag
 
 	lag      int64    // bytes, when last measured
+	visited  uint32   // shard.lateVisit when it was measured for the tick
 	stands   standing // how it is counted in crowd
 	took     int64    // bytes since windowAt
 	windowAt uint32   // shard.now

@@ -1,6 +1,9 @@
 package gateway
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Gap is messages that were published and can't be delivered any more.
 type Gap struct {
@@ -27,6 +30,7 @@ func (g *Gateway) Gap(gap Gap) {
 	from := g.ids.position()
 	g.ids.anchors.lose()
 	g.histories.unkept = max(g.histories.unkept, g.ids.reached()+1)
+	g.histories.regained = math.MaxUint64
 	var heard [][]*audience
 	for _, ch := range g.channels {
 		heard = g.missedLocked(ch, from, heard)
@@ -45,6 +49,7 @@ func (g *Gateway) tooLarge(m *Message, from ID) {
 	var heard [][]*audience
 	for _, name := range []string{m.Channel, ""} {
 		if ch := g.channels[name]; ch != nil {
+			ch.lost = m.ID.Offset
 			heard = g.missedLocked(ch, from, heard)
 		}
 		if name == "" {

@@ -35,6 +35,10 @@ type histories struct {
 	list   []*channel
 	next   int // of list: to be visited
 
+	// Places before this offset have a gap of the exchange behind them. While
+	// nothing came behind it, the largest there is.
+	regained uint64
+
 	// Of channels that are forgotten, or were not there, messages with offsets
 	// up to this one may have been dropped.
 	unkept uint64
@@ -180,8 +184,8 @@ func (g *Gateway) visitHistoryLocked(ch *channel, now uint32) {
 		return // another has its place in the list
 	}
 	h.next++
-	// Where there are clients, their audiences see to that: see visitAudience.
-	if end := ch.kept().End(); ch.listeners == 0 && end == ch.past.visited {
+	// Where its log has clients, their audiences see to that: see visitAudience.
+	if end := ch.kept().End(); len(ch.editions[rawFrames].audiences) == 0 && end == ch.past.visited {
 		ch.kept().Seal()
 		h.tally(ch)
 	} else {

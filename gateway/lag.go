@@ -40,12 +40,15 @@ func (s *shard) recount(a *audience) {
 func (s *shard) checkLags(a *audience) {
 	a.checked = a.cursor.Pos()
 	for i := len(a.late) - 1; i >= 0; i-- { // from the end: the client may leave
-		c := a.late[i].client
-		s.measure(c)
-		d := c.out
-		if c.state == open && d.lag > int64(s.g.o.Clients.MaxLag)+d.allowance && !d.starved && !d.parked {
-			s.slow(c)
-		}
+		s.checkLag(a.late[i].client)
+	}
+}
+
+func (s *shard) checkLag(c *client) {
+	s.measure(c)
+	d := c.out
+	if c.state == open && d.lag > int64(s.g.o.Clients.MaxLag)+d.allowance && !d.starved && !d.parked {
+		s.slow(c)
 	}
 }
 
@@ -113,9 +116,10 @@ func (s *shard) skipOn(x *seat) {
 		missed += r.past.Frames(r.pastEnd)
 	}
 	s.g.count.skipped.Add(uint64(missed))
-	if e := x.audience.edition; e.enc != rawFrames && missed > 0 {
+	if e := x.audience.edition; e.enc != rawFrames && missed > 0 && !r.told {
 		d := x.client.out
 		d.private = e.appendGap(d.private, ID{}, ID{})
+		r.told = true
 	}
 	r.past, r.pastEnd = framelog.Cursor{}, 0
 	if r.cursor.Pos() < front.Pos() {

@@ -77,7 +77,8 @@ func (g *Gateway) findLocked(ch *channel, from start) (at framelog.Cursor, id ID
 	if from.since.IsZero() {
 		return log.At(first), g.beforeLocked(ch, first), false
 	}
-	behind, ok := log.Behind(from.since.Offset, from.since.Check)
+	behind, named := log.Behind(from.since.Offset, from.since.Check)
+	ok := named
 	if !ok && g.ids.knows(from.since) {
 		behind, ok = log.After(from.since.Offset)
 		ok = ok && (ch.born < from.since.Offset || g.histories.unkept <= from.since.Offset)
@@ -86,7 +87,12 @@ func (g *Gateway) findLocked(ch *channel, from start) (at framelog.Cursor, id ID
 		return log.At(first), g.beforeLocked(ch, first), true
 	}
 	at = log.At(behind)
-	return at, from.since, at.Pos() <= ch.editions[rawFrames].gapAt.Load()
+	if named {
+		missed = at.Pos() <= ch.editions[rawFrames].gapAt.Load()
+	} else {
+		missed = from.since.Offset < max(g.histories.regained, ch.lost)
+	}
+	return at, from.since, missed
 }
 
 // beforeLocked is the id before a message that ch keeps, zero if that is
@@ -94,6 +100,11 @@ func (g *Gateway) findLocked(ch *channel, from start) (at framelog.Cursor, id ID
 func (g *Gateway) beforeLocked(ch *channel, number int64) ID {
 	if offset, check, ok := ch.kept().Before(number); ok {
 		return ID{offset, check}
+	}
+	if number < ch.kept().Count() {
+		if first, _, ok := ch.kept().Before(number + 1); ok && first <= ch.born {
+			return ID{} // no offset is in front of the very first
+		}
 	}
 	return g.ids.at(ch.born)
 }

@@ -55,6 +55,13 @@ func newStage(t testing.TB, o Options) *stage {
 // ask connects a client and sends its request, which the shard doesn't see yet.
 func (st *stage) ask(t testing.TB, path string) *actor {
 	t.Helper()
+	a := st.connect(t)
+	a.send(t, "GET "+path+inputHead[len("GET /ws/room"):])
+	return a
+}
+
+func (st *stage) connect(t testing.TB) *actor {
+	t.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +81,6 @@ func (st *stage) ask(t testing.TB, path string) *actor {
 		}
 	}
 	st.clients = append(st.clients, a)
-	a.send(t, "GET "+path+inputHead[len("GET /ws/room"):])
 	return a
 }
 
@@ -90,7 +96,7 @@ func (a *actor) take(t testing.TB) (n int) {
 	t.Helper()
 	for buf := make([]byte, 64<<10); ; {
 		got, err := unix.Read(a.peer, buf)
-		if err == unix.EAGAIN || got == 0 {
+		if err == unix.EAGAIN || err == unix.ECONNRESET || got == 0 {
 			return n
 		}
 		if err != nil {

@@ -23,6 +23,7 @@ type reader struct {
 	cursor framelog.Cursor // in the audience's log
 	until  int64           // position to reach before the close frame; if none, noLog
 	beyond int64           // bytes that it keeps alive of logs, beyond histories; by the tick
+	told   bool            // its client is told of a gap before cursor, and was written nothing behind it
 }
 
 // noLog is no position in a log.
@@ -96,7 +97,9 @@ func (s *shard) fallBehind(c *client, on *seat, n int) {
 	}
 	c.out = d
 	// In this order: never in neither count.
-	s.stand(c, standing{late: true})
+	if c.seated() {
+		s.stand(c, standing{late: true})
+	}
 	for x := range c.seats {
 		s.recount(x.audience)
 	}

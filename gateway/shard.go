@@ -67,6 +67,7 @@ type shard struct {
 	catchUp    int                    // bytes that they may still be written
 	catchUpAt  uint32                 // in this millisecond
 	swept      int                    // bytes that members were written since
+	lateVisit  uint32                 // counts visitLate
 	nextTick   uint32
 	tickSlot   int  // the next to visit
 	tickAud    int  // the next to visit

@@ -56,9 +56,6 @@ func (s *shard) seat(c *client, name []byte, from start, ref []byte) {
 	if at.missed {
 		s.g.count.missed.Add(1)
 	}
-	if c.out != nil && c.out.parked {
-		s.setParked(c, false) // until it has been written this channel, too
-	}
 	s.tell(c, s.say(func(b []byte) []byte {
 		return jsonv1.AppendSubscribed(b, a.edition.channel.name, at.id.Offset, at.id.Check, at.missed, ref)
 	}))
@@ -67,6 +64,9 @@ func (s *shard) seat(c *client, name []byte, from start, ref []byte) {
 			s.g.detach(a)
 		}
 		return
+	}
+	if c.out != nil && c.out.parked {
+		s.setParked(c, false) // until it has been written this channel, too
 	}
 	x := new(seat)
 	switch {
@@ -117,6 +117,9 @@ func (s *shard) unseat(c *client, i int) {
 	}
 	s.vacate(x)
 	j.seats = slices.Delete(j.seats, i, i+1)
+	if c.out != nil && !c.seated() {
+		s.stand(c, standing{stalled: c.out.stands.stalled}) // nothing is too fast for it
+	}
 }
 
 // visitExpecting goes on with subscriptions whose message has come, or doesn't

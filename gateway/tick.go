@@ -120,11 +120,19 @@ func (s *shard) visitAudience(a *audience) {
 // visitLate checks those that are late, and the sum of what they keep alive.
 func (s *shard) visitLate() {
 	var retained int64
+	s.lateVisit++
 	for a := range s.latecomers {
-		s.checkLags(a)
+		a.checked = a.cursor.Pos()
+		for i := len(a.late) - 1; i >= 0; i-- { // from the end: the client may leave
+			// Once a client: the square of its channels would stop the shard.
+			if c := a.late[i].client; c.out.visited != s.lateVisit {
+				c.out.visited = s.lateVisit
+				s.progress(c)
+				s.checkLag(c)
+			}
+		}
 		var most int64
 		for _, x := range a.late {
-			s.progress(x.client)
 			x.behind.beyond = x.beyond()
 			most = max(most, x.behind.beyond)
 		}
