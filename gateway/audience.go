@@ -38,7 +38,6 @@ type audience struct {
 	checked  int64  // position at which lags were last checked
 	visited  int64  // position at the last visit of the tick
 	active   bool   // something was delivered of late
-	counted  int    // what it adds to crowd.receiving: its size while active
 	lastData uint32 // shard.now of the last delivery
 }
 

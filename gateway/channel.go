@@ -39,7 +39,11 @@ func (g *Gateway) Deliver(m Message) {
 		return
 	}
 	g.mu.Lock()
-	before, born := g.ids.position(), g.ids.reached()
+	born := g.ids.reached()
+	var before ID
+	if len(m.Payload) > g.o.WebSocket.MaxDeliverSize {
+		before = g.ids.position()
+	}
 	if g.ids.take(&m) {
 		g.offsetsAnewLocked(m.ID)
 		born = 0
@@ -57,7 +61,10 @@ func (g *Gateway) Deliver(m Message) {
 		g.tooLarge(&m, before)
 		return
 	}
-	mark := g.markLocked(&m)
+	var mark framelog.Mark
+	if g.histories.keeps() || g.encoders > 0 {
+		mark = g.markLocked(&m)
+	}
 	var told [2 * encodings][]*audience
 	heard := g.appendLocked(m.Channel, born, &m, &mark, told[:0])
 	if m.Channel != "" {
@@ -100,8 +107,11 @@ func (g *Gateway) appendLocked(name string, born uint64, m *Message, mark *frame
 		}
 		ch = g.addLocked(strings.Clone(name), born)
 	}
-	if name != "" {
-		mark.Topic = ch.name // root's histories need not keep another copy
+	if name == "" {
+		mark.Topic = m.Channel
+		if of := g.channels[m.Channel]; of != nil {
+			mark.Topic = of.name // not another copy
+		}
 	}
 	for _, e := range ch.editions {
 		if e == nil {
@@ -146,7 +156,11 @@ func (g *Gateway) pressLocked(e *edition) {
 
 // keepLocked is called when a channel's log keeps more.
 func (g *Gateway) keepLocked(ch *channel) {
+	segments := len(ch.past.pieces)
 	g.histories.tally(ch)
+	if len(ch.past.pieces) == segments && g.overLogs() <= 0 {
+		return // it was a name: the rest can wait for the next segment
+	}
 	g.histories.expire(ch, g.clock())
 	g.removeIdleLocked(ch)
 	g.trimLocked()
@@ -224,6 +238,9 @@ func (g *Gateway) detach(a *audience) {
 	e.audiences = rest
 	if len(rest) == 0 && (e.enc != rawFrames || !g.histories.keeps()) {
 		e.channel.editions[e.enc] = nil
+		if e.enc != rawFrames {
+			g.encoders--
+		}
 	}
 	if e.channel.listeners--; e.channel.listeners == 0 {
 		g.heard--

@@ -90,6 +90,9 @@ type debt struct {
 	tookAt   uint32   // shard.now of the last progress
 }
 
+// copied is the bytes of what is owed that are not in a log.
+func (d *debt) copied() int64 { return int64(cap(d.tail) + cap(d.private)) }
+
 // fd numbers fit 32 bits; the poller and unix want int.
 func (c *client) sock() int { return int(c.fd) }
 

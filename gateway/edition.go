@@ -26,6 +26,9 @@ func (g *Gateway) editionLocked(ch *channel, enc encoding) *edition {
 	}
 	e := &edition{channel: ch, enc: enc}
 	e.gapAt.Store(-1)
+	if enc != rawFrames {
+		g.encoders++
+	}
 	if enc == rawFrames && g.histories.keeps() {
 		e.log = framelog.NewKeeping(&g.histories.limits)
 	} else {

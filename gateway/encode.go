@@ -89,11 +89,14 @@ func closeText(dst []byte, begin int) []byte {
 	return dst
 }
 
+// encodeRoom is for the last of the messages that fill a chunk.
+const encodeRoom = 1 << 10
+
 // encodePast encodes what comes next of the past for x, about a chunk; nothing
 // at its end.
 func (s *shard) encodePast(x *seat) []byte {
 	r, e := x.behind, x.audience.edition
-	var b []byte
+	b := make([]byte, 0, min(s.g.chunk, 4*int(r.remains()))+encodeRoom)
 	for len(b) < s.g.chunk && r.past.Pos() < r.pastEnd {
 		f, mark, ok := r.past.Frame()
 		if !ok {

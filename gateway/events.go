@@ -69,7 +69,7 @@ func (s *shard) stream(c *client, head request.Head, b []byte, waited bool) bool
 	} else {
 		c.seat.take(c, a, at)
 		a.join(&c.seat)
-		s.recount(a)
+		s.receives(&c.seat, a.active)
 		s.send(c, answer)
 	}
 	return true

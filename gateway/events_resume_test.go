@@ -44,6 +44,7 @@ func TestEventsResume(t *testing.T) {
 		{"?last-event-id=" + id(40) + "&since=" + id(41), header(id(42)), 43, ""},
 		{"?history=3", header(id(42)), 47, id(42)},
 		{"?history=30", header(id(42)), 43, ""},
+		{"?since=what", header(id(42)), 43, ""},
 		{"?since=" + id(40), header(""), 41, ""}, // a browser that knows none
 		{"?since=" + id(5), nil, 30, id(5)},
 		{"", header(id(5)), 30, id(5)},

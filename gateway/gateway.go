@@ -66,6 +66,7 @@ type Gateway struct {
 	ids       numbering           // guarded by mu
 	gaps      uint32              // guarded by mu: how many there were; wraps
 	histories histories           // guarded by mu
+	encoders  int                 // guarded by mu: editions but for raw ones
 	encoded   []byte              // guarded by mu: room to encode in
 }
 

@@ -184,7 +184,7 @@ func (s *shard) admit(c *client, name []byte, from start) {
 	} else {
 		c.seat.take(c, a, at)
 		a.join(&c.seat)
-		s.recount(a)
+		s.receives(&c.seat, a.active)
 		s.send(c, h.out)
 	}
 }

@@ -16,6 +16,7 @@ func TestJSONFuture(t *testing.T) {
 	for i := range 10 {
 		to.Deliver(streamed("room", i))
 	}
+	openJSON(t, n, "/ws?since="+streamID(900).String()).quiet() // it subscribes to nothing
 	c := openJSON(t, n, "/ws/other")
 	c.says(subscribed("other", streamPlace(9), false))
 	c.subscribe("room", streamID(15))

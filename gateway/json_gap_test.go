@@ -64,6 +64,26 @@ func TestJSONGapFrames(t *testing.T) {
 	}
 }
 
+// Behind lost messages the next one isn't known to be the first of its block:
+// places have no name there but its own.
+func TestJSONPlaceBehindGap(t *testing.T) {
+	r := newRecorder()
+	n := start(t, keeping(100), r)
+	to := <-r.to
+	to.Deliver(streamed("room", 0))
+	to.Gap(gateway.Gap{Reason: "test"})
+	c := openJSON(t, n, "/ws")
+	for _, i := range []int{300, 301, 512, 513} {
+		to.Deliver(streamed("room", i))
+		want := streamID(i)
+		if i > 511 {
+			want = streamPlace(i)
+		}
+		c.ask(`{"type":"ping"}`)
+		c.says(fmt.Sprintf(`{"type":"pong","id":"%v"}`, want))
+	}
+}
+
 // With on_gap: close, who was there is closed behind what was before.
 func TestJSONGapClose(t *testing.T) {
 	f := jsonFlood{channels: []string{"a", "b", "c"}, count: 300, size: func(i int) int { return i * 20 }}
@@ -124,9 +144,13 @@ func TestDirect(t *testing.T) {
 	to.Deliver(direct(c.id, "hello", true))
 	to.Deliver(direct(c.id, "\x00", false))
 	to.Deliver(gateway.Message{Client: c.id})
+	reused := direct(id, "mine", true)
+	to.Deliver(reused)
+	copy(reused.Payload, "gone")
 	to.Deliver(direct(id, "\x00", false))
 	to.Deliver(direct(id, "", true))
 	c.says(`{"type":"direct","id":"an answer","text":"hello"}`, `{"type":"direct","id":"an answer","base64":"AA=="}`, `{"type":"direct","base64":""}`)
+	raw.expectFrame(rawFin|rawText, "mine")
 	raw.expectFrame(rawFin|rawBinary, "\x00")
 	raw.expectFrame(rawFin|rawText, "")
 	large := strings.Repeat("x", 256<<10) // exactly what may be delivered
@@ -134,7 +158,7 @@ func TestDirect(t *testing.T) {
 	raw.expectFrame(rawFin|rawBinary, large)
 	to.Deliver(direct(c.id, large, true))
 	c.says(`{"type":"direct","id":"an answer","text":"` + large + `"}`)
-	if st := n.Stats(); st.Direct != 9 || st.DirectLost != 0 || st.Delivered != 0 {
+	if st := n.Stats(); st.Direct != 10 || st.DirectLost != 0 || st.Delivered != 0 {
 		t.Errorf("%+v", st)
 	}
 	lost := uint64(0)

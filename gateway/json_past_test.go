@@ -81,6 +81,20 @@ func TestJSONResumeUnderLoad(t *testing.T) {
 	to := <-r.to
 	channel := func(i int) string { return fmt.Sprint("c", i%names) }
 	var group sync.WaitGroup
+	for range 2 * o.Shards { // who are there all the time, and mostly behind the source
+		for name := range names {
+			c := openJSONWithin(t, n, fmt.Sprint("/ws/c", name), smallWindow)
+			c.answer("subscribed")
+			group.Go(func() {
+				for i := name; i < messages; i += names {
+					if b, err := c.listener.next(); err != nil || string(b) != heard(channel(i), i) {
+						t.Errorf("instead of message %d: %.200q, %v", i, b, err)
+						return
+					}
+				}
+			})
+		}
+	}
 	group.Go(func() {
 		for i := range messages {
 			for hold := to.Hold(); hold != nil; hold = to.Hold() {

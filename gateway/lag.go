@@ -26,14 +26,30 @@ func (s *shard) activate(a *audience) {
 	}
 }
 
-// recount keeps crowd.receiving true after a's members or activity changed.
+// recount keeps crowd.receiving true after a's activity changed.
 func (s *shard) recount(a *audience) {
-	n := 0
-	if a.active {
-		n = len(a.members)
+	for _, x := range a.members {
+		s.receives(x, a.active)
 	}
-	s.g.crowd.receiving.Add(int64(n - a.counted))
-	a.counted = n
+}
+
+// receives counts x, a member, as one of an active channel, or no longer. A
+// client counts once, however many of its channels are active.
+func (s *shard) receives(x *seat, is bool) {
+	if x.counted == is {
+		return
+	}
+	x.counted = is
+	n := int64(-1)
+	if is {
+		n = 1
+	}
+	if j := x.client.json; j != nil {
+		if j.active += int(n); j.active > 1 || is != (j.active == 1) {
+			return // by another channel
+		}
+	}
+	s.g.crowd.receiving.Add(n)
 }
 
 // checkLags looks for late clients whose lag has passed a bound.

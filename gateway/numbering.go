@@ -83,15 +83,16 @@ func (n *numbering) check(offset uint64) uint32 {
 // markLocked is what histories know of m. Its time is not in the future, and no
 // further in the past than makes a difference.
 func (g *Gateway) markLocked(m *Message) framelog.Mark {
-	now, at := g.clock(), m.At
+	t := time.Now()
+	now, at := uint32(t.Sub(g.began).Milliseconds()), m.At
 	if at.IsZero() {
-		at = time.Now()
+		at = t
 	} else if m.Replayed {
-		old := min(max(time.Since(m.At), 0), g.o.History.Age+time.Second)
+		old := min(max(t.Sub(at), 0), g.o.History.Age+time.Second)
 		now -= uint32(old.Milliseconds())
 	}
 	return framelog.Mark{
 		Offset: m.ID.Offset, Check: m.ID.Check, At: now,
-		Time: at.UnixMilli(), Name: m.MessageID.Publisher, Seq: m.MessageID.Seq, Topic: m.Channel,
+		Time: at.UnixMilli(), Name: m.MessageID.Publisher, Seq: m.MessageID.Seq,
 	}
 }

@@ -10,6 +10,7 @@ type seat struct {
 	audience *audience // nil: not taken
 	behind   *reader   // nil for a member
 	index    int32     // in audience.members, or .late
+	counted  bool      // in crowd.receiving
 	gaps     uint32    // Gateway.gaps when it was taken
 }
 
@@ -101,7 +102,7 @@ func (s *shard) fallBehind(c *client, on *seat, n int) {
 		s.stand(c, standing{late: true})
 	}
 	for x := range c.seats {
-		s.recount(x.audience)
+		s.receives(x, false)
 	}
 }
 
@@ -126,8 +127,8 @@ func (s *shard) vacate(x *seat) {
 	} else {
 		a.part(x)
 	}
+	s.receives(x, false)
 	x.audience, x.behind = nil, nil
-	s.recount(a)
 	if a.size() == 0 {
 		s.g.detach(a)
 	}

@@ -195,7 +195,8 @@ func (m *crowded) round(t testing.TB, writes int) {
 func (m *crowded) checkBooks(t testing.TB) {
 	t.Helper()
 	s := m.s
-	var receiving, late, pressed, over int64
+	var late, pressed, over int64
+	hears := map[*client]bool{}
 	seats := map[*seat]bool{}
 	perChannel := map[*channel]int{}
 	for i, a := range s.audiences {
@@ -216,21 +217,25 @@ func (m *crowded) checkBooks(t testing.TB) {
 			}
 		}
 		_, listed := s.latecomers[a]
-		want := 0
-		if a.active {
-			want = len(a.members)
+		for _, x := range a.members {
+			if x.counted != a.active {
+				t.Fatalf("a member counts: %v, its channel is active: %v", x.counted, a.active)
+			}
+			if x.counted {
+				hears[x.client] = true
+			}
 		}
 		ch := a.edition.channel
 		perChannel[ch]++
 		switch {
-		case a.index != i || a.size() == 0 || listed != (len(a.late) > 0) || a.parked != parked || a.counted != want:
-			t.Fatalf("audience %d: index %d, %d members, %d late (listed: %v), parked %d of %d, counted %d of %d",
-				i, a.index, len(a.members), len(a.late), listed, a.parked, parked, a.counted, want)
+		case a.index != i || a.size() == 0 || listed != (len(a.late) > 0) || a.parked != parked:
+			t.Fatalf("audience %d: index %d, %d members, %d late (listed: %v), parked %d of %d",
+				i, a.index, len(a.members), len(a.late), listed, a.parked, parked)
 		case m.g.channels[ch.name] != ch || ch.editions[a.edition.enc] != a.edition || !slices.Contains(a.edition.audiences, a):
 			t.Fatalf("an audience of channel %q is not in it", ch.name)
 		}
-		receiving += int64(a.counted)
 	}
+	receiving := int64(len(hears))
 	for name, ch := range m.g.channels {
 		if ch.listeners != perChannel[ch] || ch.name != name {
 			t.Fatalf("channel %q: %d listeners of %d", name, ch.listeners, perChannel[ch])

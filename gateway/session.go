@@ -12,6 +12,7 @@ import (
 // session is what a client of the JSON protocol has beside its connection.
 type session struct {
 	seats   []*seat
+	active  int            // of seats: counted as receiving
 	turn    int            // of seats: the one written last
 	waits   []subscription // for messages that are still to come
 	private []byte         // frames for it alone, while nothing is owed to it

@@ -42,7 +42,7 @@ type shard struct {
 	room     atomic.Bool  // the exchange has room again
 	gap      atomic.Bool  // messages were lost: close who was there before
 	conns    atomic.Int64 // connections, and those on their way here
-	retained atomic.Int64 // bytes of logs that laggards keep alive
+	retained atomic.Int64 // bytes that laggards keep alive of logs, and copies made for them
 
 	mu    sync.Mutex
 	mail  []note      // guarded by mu
@@ -68,6 +68,8 @@ type shard struct {
 	catchUpAt  uint32                 // in this millisecond
 	swept      int                    // bytes that members were written since
 	lateVisit  uint32                 // counts visitLate
+	copies     int64                  // bytes copied for clients that are owed them, by the last round of ticks
+	copying    int64                  // the same, of this round so far
 	nextTick   uint32
 	tickSlot   int  // the next to visit
 	tickAud    int  // the next to visit

@@ -79,7 +79,7 @@ func (s *shard) seat(c *client, name []byte, from start, ref []byte) {
 	default:
 		x.take(c, a, at)
 		a.join(x)
-		s.recount(a)
+		s.receives(x, a.active)
 	}
 	j.seats = append(j.seats, x)
 	if c.out != nil {

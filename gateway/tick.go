@@ -1,6 +1,9 @@
 package gateway
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/gobwas/ws"
 
 	"warren/gateway/frame"
@@ -20,6 +23,7 @@ func (s *shard) tick() {
 	for range len(s.slots)/visitIn + 1 {
 		if s.tickSlot >= len(s.slots) {
 			s.tickSlot = 0
+			s.copies, s.copying = s.copying, 0
 			break
 		}
 		if c := s.slots[s.tickSlot].c; c != nil {
@@ -53,6 +57,9 @@ func (s *shard) visit(c *client) {
 		}
 	case open:
 		s.visitOpen(c)
+	}
+	if c.out != nil {
+		s.copying += c.out.copied()
 	}
 }
 
@@ -138,6 +145,7 @@ func (s *shard) visitLate() {
 		}
 		retained += most
 	}
+	retained += s.copies
 	s.retained.Store(retained)
 	if s.g.overLogs() > 0 {
 		if over := s.g.trim(); over > 0 && retained > 0 && s.g.retainsMost(s) {
@@ -160,20 +168,32 @@ func (x *seat) beyond() int64 {
 // shed closes the worst laggards until so many bytes are free, or nobody here
 // lags: memory.logs is the sum over a node.
 func (s *shard) shed(bytes int64) {
-	for bytes > 0 {
-		var worst *seat
-		for a := range s.latecomers {
-			for _, x := range a.late {
-				if x.client.state == open && x.behind.beyond > 0 && (worst == nil || x.behind.beyond > worst.behind.beyond) {
-					worst = x
-				}
-			}
+	type laggard struct {
+		c     *client
+		keeps int64
+	}
+	var list []laggard
+	for i := range s.slots {
+		c := s.slots[i].c
+		if c == nil || c.state != open || c.out == nil {
+			continue
 		}
-		if worst == nil {
+		keeps := c.out.copied()
+		for x := range c.seats {
+			keeps += x.behind.beyond
+		}
+		if keeps > 0 {
+			list = append(list, laggard{c, keeps})
+		}
+	}
+	slices.SortFunc(list, func(a, b laggard) int { return cmp.Compare(b.keeps, a.keeps) })
+	for _, l := range list {
+		if bytes <= 0 {
 			return
 		}
-		bytes -= worst.behind.beyond
+		bytes -= l.keeps
 		s.g.count.shed.Add(1)
-		s.shut(worst.client, statusTryAgainLater, "overload: the node is short of memory", dropLog)
+		l.c.out.private = nil
+		s.shut(l.c, statusTryAgainLater, "overload: the node is short of memory", dropLog)
 	}
 }

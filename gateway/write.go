@@ -254,7 +254,7 @@ func (s *shard) settled(c *client) {
 		for x := range c.seats {
 			x.audience.removeLate(x)
 			x.audience.join(x)
-			s.recount(x.audience)
+			s.receives(x, x.audience.active)
 		}
 		s.stand(c, standing{})
 		c.out = nil

@@ -37,15 +37,16 @@ type Mark struct {
 	Time  int64  // when it was made
 	Name  string // shared by frames if Seq isn't 0
 	Seq   uint64
-	Topic string // shared by frames
+	Topic string
 }
 
 // own is the bytes that m keeps alive beyond itself.
 func (m *Mark) own() int64 {
-	if m.Seq != 0 {
-		return 0
+	n := taken(len(m.Topic)) // it may outlive who else has it
+	if m.Seq == 0 {
+		n += taken(len(m.Name))
 	}
-	return taken(len(m.Name))
+	return n
 }
 
 const markSize = 64 // bytes
@@ -88,7 +89,8 @@ func NewKeeping(limits *Limits) *Log {
 }
 
 // AppendMarked is Append for a log that keeps frames. If At is before the last
-// one's, that is taken instead. more says that it keeps more memory now.
+// one's, that is taken instead. more says that it keeps more memory now: by a
+// segment, or by the mark's texts.
 func (l *Log) AppendMarked(size int, m Mark, encode func(dst []byte) []byte) (more bool) {
 	k := l.keep
 	if n := len(k.list); n > 0 {
