@@ -144,9 +144,7 @@ func (s *shard) publishHeld() {
 			}
 			if err != nil {
 				s.publishFailed(err)
-				if m.Settled != nil {
-					m.Settled(MessageID{}, err)
-				}
+				s.refuseHeld(h, b[0], m, err)
 			}
 			h.off += holdRecord + size
 		}
@@ -162,6 +160,17 @@ func (s *shard) publishHeld() {
 	}
 	s.holds = nil // give back what it grew to
 	s.g.settle()
+}
+
+// refuseHeld tells a client of the JSON protocol that its message won't be
+// published after all.
+func (s *shard) refuseHeld(h *hold, kind byte, m Message, err error) {
+	switch {
+	case m.Settled != nil:
+		m.Settled(MessageID{}, err)
+	case kind == kindCommand && h.c != nil:
+		s.refuseCommand(h.c, notAccepted(err, nil))
+	}
 }
 
 // held is the message of a record.

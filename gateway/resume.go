@@ -8,7 +8,7 @@ import (
 // catchUpBytes bounds what those who resume are written, all together, in a
 // millisecond of a shard: a fraction of what it could, so that others get their
 // messages, and the processor, in between.
-const catchUpBytes = 128 << 10
+const catchUpBytes = 64 << 10
 
 // start is where a client asks to begin; the zero start is with what comes next.
 type start struct {
