@@ -3,6 +3,7 @@ package gateway
 import (
 	"slices"
 	"sort"
+	"time"
 )
 
 // anchors name places between messages so that every node knows them: a client
@@ -10,8 +11,9 @@ import (
 // of such an id is that of the first message in its block of offsets, which all
 // who read the stream from there on agree on.
 type anchors struct {
-	list []anchor // oldest first
-	lost bool     // messages are missing before the next one
+	list   []anchor  // oldest first
+	latest time.Time // when the last of them was made
+	lost   bool      // messages are missing before the next one
 }
 
 // anchor is the first message of a block.
@@ -25,9 +27,10 @@ const (
 	anchorsKept = 1 << 16 // 1 MiB, and 16 million messages
 )
 
-// take notes the next message's id, and last of the one before it if follows
+// take notes the next message, and last the id of the one before it if follows
 // says that there was one. With anew, offsets have begun anew.
-func (a *anchors) take(id, last ID, follows, anew bool) {
+func (a *anchors) take(m *Message, last ID, follows, anew bool) {
+	id := m.ID
 	block := id.Offset / anchorBlock
 	if anew {
 		a.list = nil
@@ -43,6 +46,9 @@ func (a *anchors) take(id, last ID, follows, anew bool) {
 		a.list = slices.Clone(a.list[len(a.list)-anchorsKept:])
 	}
 	a.list = append(a.list, anchor{block, id.Check})
+	if a.latest = time.Now(); m.Replayed && !m.At.IsZero() {
+		a.latest = m.At
+	}
 }
 
 // lose is called when messages are missing before the next one: it need not be

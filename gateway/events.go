@@ -59,7 +59,11 @@ func (s *shard) stream(c *client, head request.Head, b []byte, waited bool) bool
 	a, at := s.g.attach(name, eventStream, s, from)
 	if at.missed {
 		s.g.count.missed.Add(1)
-		answer = eventstream.AppendGap(answer, place.ID(from.since), place.ID(at.id))
+		since := from.since
+		if since == noMessage {
+			since = ID{}
+		}
+		answer = eventstream.AppendGap(answer, place.ID(since), place.ID(at.id))
 	}
 	answer = eventstream.AppendPlace(answer, at.id.Offset, at.id.Check)
 	if from.past {
@@ -81,8 +85,11 @@ func lastEvent(text []byte) ID {
 	if id, ok := ParseID(text); ok {
 		return id
 	}
-	return ID{Check: 1} // of no message
+	return noMessage
 }
+
+// noMessage is an id that no message has.
+var noMessage = ID{Check: 1}
 
 // appendEventsHead appends the response's head and the first event.
 func (s *shard) appendEventsHead(b []byte, head request.Head) []byte {

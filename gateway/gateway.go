@@ -93,7 +93,7 @@ func New(o Options, ex Exchange) (*Gateway, error) {
 		lfd:      -1,
 		quiet:    make(chan struct{}, 1),
 		channels: map[string]*channel{},
-		ids:      numbering{key: rand.Uint64()},
+		ids:      numbering{key: rand.Uint64(), young: o.History.Age / 2},
 	}
 	g.histories.limits = framelog.Limits{
 		Frames: int64(o.History.Messages),

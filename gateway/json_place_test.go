@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"testing"
+	"time"
 
 	"warren/gateway"
 )
@@ -27,7 +28,11 @@ func TestJSONPlaceOfFirstMessage(t *testing.T) {
 			c := openJSON(t, n, "/ws/room?history=5")
 			place, first := c.answer("subscribed"), c.answer("message")
 			if place.ID == "" {
-				continue // it has no name
+				// Only in front of the very first there may be no name.
+				if !given || before > 0 {
+					t.Errorf("ids given %v, %d messages before: no place", given, before)
+				}
+				continue
 			}
 			again := openJSON(t, n, "/ws/room?since="+place.ID)
 			if s := again.answer("subscribed"); s.Gap {
@@ -119,6 +124,44 @@ func TestJSONPlaceOfOffsetZero(t *testing.T) {
 		again.ask(`{"type":"ping"}`)
 		if a, err := again.read(); !s.Gap && a.ID != id(0).String() {
 			t.Errorf("older one up to %d: since %s comes %s %v", old, place, a.whole, err)
+		}
+	}
+}
+
+// A node that begins in the middle of a block, because messages are few, still
+// gives places that lead somewhere: on this node, and on one that began earlier,
+// and the other way round.
+func TestJSONPlaceInMiddleOfBlock(t *testing.T) {
+	o := keeping(1000)
+	o.History.Age = time.Hour
+	var nodes []*node
+	var to []gateway.Receiver
+	for range 2 {
+		r := newRecorder()
+		nodes = append(nodes, start(t, o, r))
+		to = append(to, <-r.to)
+	}
+	for i := range 40 {
+		m := streamed("other", i)
+		m.At, m.Replayed = time.Now().Add(-50*time.Minute), true
+		to[0].Deliver(m)
+		if i >= 20 {
+			to[1].Deliver(m)
+		}
+	}
+	for from := range nodes {
+		place := openJSON(t, nodes[from], "/ws/quiet").answer("subscribed").ID
+		for i := range 2 {
+			to[i].Deliver(streamed("quiet", 50+10*from))
+			to[i].Deliver(streamed("other", 51+10*from))
+		}
+		for on := range nodes {
+			again := openJSON(t, nodes[on], "/ws/quiet?since="+place)
+			if s := again.answer("subscribed"); place == "" || s.Gap {
+				t.Errorf("from node %d to %d: gap behind %q", from, on, place)
+			}
+			again.says(heard("quiet", 50+10*from))
+			again.quiet()
 		}
 	}
 }

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"warren/gateway/framelog"
@@ -12,8 +14,13 @@ type numbering struct {
 	own     uint64 // the last offset that was given here
 	global  bool   // the exchange gives ids, the same on all nodes
 	last    ID     // then that of the latest delivery
+	recent  []ID   // the latest, oldest first
 	anchors anchors
+	young   time.Duration // an anchor as old as that is known to all nodes, also to who begins now
 }
+
+// recentKept is how many ids are remembered by themselves: 128 KiB.
+const recentKept = 1 << 13
 
 // take notes m's id, or gives it one. anew says that offsets have begun anew.
 func (n *numbering) take(m *Message) (anew bool) {
@@ -23,25 +30,21 @@ func (n *numbering) take(m *Message) (anew bool) {
 		return false
 	}
 	anew = n.global && m.ID.Offset <= n.last.Offset
-	n.anchors.take(m.ID, n.last, n.global, anew)
+	n.anchors.take(m, n.last, n.global, anew)
+	if anew {
+		n.recent = nil
+	}
+	if len(n.recent) >= recentKept+recentKept/4 {
+		n.recent = slices.Clone(n.recent[len(n.recent)-recentKept:])
+	}
+	n.recent = append(n.recent, m.ID)
 	n.global, n.last = true, m.ID
 	return anew
 }
 
 // position names the place behind the latest delivery, for clients of any
-// channel; zero if it has no name.
-func (n *numbering) position() ID {
-	switch {
-	case !n.global:
-		return ID{Offset: n.own, Check: n.check(n.own)}
-	case n.last.IsZero():
-		return ID{}
-	}
-	if id := n.at(n.last.Offset); !id.IsZero() {
-		return id
-	}
-	return n.last
-}
+// channel; zero if there was none.
+func (n *numbering) position() ID { return n.at(n.reached()) }
 
 // at names the place behind the delivery that had this offset; zero if it has
 // no name.
@@ -49,14 +52,29 @@ func (n *numbering) at(offset uint64) ID {
 	if !n.global {
 		return ID{Offset: offset, Check: n.check(offset)}
 	}
-	check, _ := n.anchors.check(offset)
+	check, ok := n.anchors.check(offset)
+	// A node that begins later reads back for a time. Where messages are few
+	// it may not meet the block's first; but then it remembers each itself.
+	if !ok || time.Since(n.anchors.latest) > n.young {
+		if i, ok := n.find(offset); ok {
+			return n.recent[i]
+		}
+	}
 	return ID{Offset: offset, Check: check}
+}
+
+// find looks for a recent delivery's place in the list.
+func (n *numbering) find(offset uint64) (i int, ok bool) {
+	return slices.BinarySearchFunc(n.recent, offset, func(id ID, offset uint64) int { return cmp.Compare(id.Offset, offset) })
 }
 
 // knows says that id is a position of the past.
 func (n *numbering) knows(id ID) bool {
 	if !n.global {
 		return id.Offset <= n.own && id.Check == n.check(id.Offset)
+	}
+	if i, ok := n.find(id.Offset); ok && n.recent[i] == id {
+		return true
 	}
 	check, ok := n.anchors.check(id.Offset)
 	return ok && check == id.Check && id.Offset <= n.last.Offset

@@ -42,7 +42,7 @@ type Options struct {
 // WebSocketOptions is what clients may ask for and send.
 type WebSocketOptions struct {
 	Path             string        // of root; channels lie below it; "/ws"
-	ReadOnly         bool          // refuse what clients send (1008)
+	ReadOnly         bool          // refuse what clients send (1008, or an error in JSON)
 	MaxMessageSize   int           // from a client, fragments joined; 64 KiB
 	MaxDeliverSize   int           // to clients; a quarter of Clients.MaxLag
 	HandshakeTimeout time.Duration // from accept to a whole head; 5 s
@@ -68,7 +68,7 @@ const (
 type GapPolicy int
 
 const (
-	GapIgnore GapPolicy = iota // nothing
+	GapIgnore GapPolicy = iota // nothing but to tell those that can be told
 	GapClose                   // close them with 1012, so that they come back and fetch anew
 )
 

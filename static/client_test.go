@@ -16,6 +16,7 @@ func TestClient(t *testing.T) {
 		"token":            tokens,
 		"resume":           resume,
 		"resume by pong":   resumeByPong,
+		"no place":         resumeWithoutPlace,
 		"repeats":          repeats,
 		"gaps":             gaps,
 		"refusals":         refusals,
@@ -202,6 +203,32 @@ func resume(t *testing.T, f *fake, js *runtime) {
 	js.do(`c.close(); open(%q, { channels: [{ channel: 'a', since: c.subscription('a').id }], history: 3 })`, f.url+"/ws")
 	f.welcome().subscribed(frame{"channel": "a", "since": "9-00000001"}, frame{"id": "9-00000001"})
 	js.logged("subscribed", "subscribed a 9-00000001 resumed")
+	js.quiet()
+}
+
+// A node may know no place where a subscription begins. Until a message or a pong
+// names one, the subscription begins as it did.
+func resumeWithoutPlace(t *testing.T, f *fake, js *runtime) {
+	js.do(`open(%q, { channels: ['a'], history: 3 })`, f.url+"/ws")
+	for range 2 {
+		c := f.welcome()
+		c.subscribed(frame{"channel": "a", "history": 3.}, frame{})
+		js.wait(`log.at(-1) === 'subscribed a undefined'`)
+		js.do(`log.push('cut')`)
+		c.cut()
+		js.wait(`c.state === 'waiting'`)
+		js.do(`c.reconnect()`)
+	}
+	c := f.welcome()
+	c.subscribed(frame{"channel": "a", "history": 3.}, frame{})
+	c.tell(frame{"type": "message", "channel": "a", "id": "7-00000001", "at": 1, "data": 7})
+	js.wait(`log.includes('message a 7-00000001 json 7')`)
+	c.cut()
+	js.wait(`c.state === 'waiting'`)
+	js.do(`c.reconnect()`)
+	// One that doesn't know the id may know no other.
+	f.welcome().subscribed(frame{"channel": "a", "since": "7-00000001"}, frame{"gap": true})
+	js.wait(`log.at(-1) === 'gap a 7-00000001..undefined resume'`)
 	js.quiet()
 }
 

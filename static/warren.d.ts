@@ -53,8 +53,8 @@ export interface Welcome {
 
 export interface Subscribed {
   channel: string;
-  /** Where the subscription begins. */
-  id: string;
+  /** Where the subscription begins, if the node knows a place there. */
+  id?: string;
   /** A `Gap` follows. */
   gap: boolean;
   /** It went on behind an id that was known. */

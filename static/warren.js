@@ -533,10 +533,9 @@ export class Connection extends Emitter {
     const place = this.#answers.get(ref);
     this.#answers.delete(ref);
     if (!place || place.ended) return;
-    if (typeof id !== 'string') throw new Error('a subscribed without an id');
     const from = place.id ?? place.since;
     place.live = true;
-    place.id = id;
+    if (typeof id === 'string') place.id = id; // the node may know no place there
     place.ready.resolve(place.subscription);
     const turn = this.#turn;
     const event = { channel: place.channel, id, gap: gap === true, resumed: from !== undefined };
