@@ -1,7 +1,6 @@
 package amqp
 
 import (
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -107,8 +106,5 @@ func (c *consumer) isNewByClient(d *amqp091.Delivery, id gateway.MessageID) bool
 // isText says whether a message goes out as a text frame, which must be
 // valid UTF-8 (RFC 6455, 5.6).
 func isText(contentType string, body []byte) bool {
-	kind, _, _ := strings.Cut(contentType, ";")
-	kind = strings.TrimSpace(kind)
-	text := kind == "" || len(kind) > 5 && strings.EqualFold(kind[:5], "text/") || strings.EqualFold(kind, "application/json")
-	return text && utf8.Valid(body)
+	return gateway.IsTextType(contentType) && utf8.Valid(body)
 }

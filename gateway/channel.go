@@ -57,8 +57,10 @@ func (g *Gateway) Deliver(m Message) {
 	}
 	g.count.delivered.Add(1)
 	if len(m.Payload) > g.o.WebSocket.MaxDeliverSize {
+		heard := g.tooLargeLocked(&m, before)
 		g.mu.Unlock()
-		g.tooLarge(&m, before)
+		notify(heard)
+		g.closeForGap()
 		return
 	}
 	var mark framelog.Mark

@@ -40,13 +40,13 @@ func (g *Gateway) Gap(gap Gap) {
 	g.closeForGap()
 }
 
-// tooLarge is a gap in m's channel and in root: it isn't delivered.
-func (g *Gateway) tooLarge(m *Message, from ID) {
+// tooLargeLocked is a gap in m's channel and in root: it isn't delivered. Not to
+// unlock between its number and the gap: a pong would say that all up to it went
+// out.
+func (g *Gateway) tooLargeLocked(m *Message, from ID) (heard [][]*audience) {
 	g.count.oversize.Add(1)
-	g.mu.Lock()
 	g.gaps++
 	g.histories.unkept = max(g.histories.unkept, m.ID.Offset)
-	var heard [][]*audience
 	for _, name := range []string{m.Channel, ""} {
 		if ch := g.channels[name]; ch != nil {
 			ch.lost = m.ID.Offset
@@ -56,9 +56,7 @@ func (g *Gateway) tooLarge(m *Message, from ID) {
 			break
 		}
 	}
-	g.mu.Unlock()
-	notify(heard)
-	g.closeForGap()
+	return heard
 }
 
 // missedLocked notes that messages of ch are missing behind the ends of its

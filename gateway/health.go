@@ -45,18 +45,24 @@ func (g *Gateway) unready() error {
 
 var errStopping = errors.New("the node is stopping")
 
-// healthResponse is 200, or 503 and why.
-func healthResponse(why error, head bool) []byte {
-	status, answer := http.StatusOK, struct {
+// Health is how a health check is answered: 200, or 503 with a body that says
+// why.
+func Health(why error) (status int, body []byte) {
+	answer := struct {
 		Status string `json:"status"`
 		Reason string `json:"reason,omitempty"`
 	}{Status: "ok"}
-	if why != nil {
+	if status = http.StatusOK; why != nil {
 		status = http.StatusServiceUnavailable
 		answer.Status, answer.Reason = "unavailable", why.Error()
 	}
-	body, _ := json.Marshal(answer) // of strings: no error
-	body = append(body, '\n')
+	body, _ = json.Marshal(answer) // of strings: no error
+	return status, append(body, '\n')
+}
+
+// healthResponse is the whole of it.
+func healthResponse(why error, head bool) []byte {
+	status, body := Health(why)
 	r := fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"+
 		"Content-Length: %d\r\nConnection: close\r\n\r\n", status, http.StatusText(status), len(body))
 	if head {

@@ -1,8 +1,9 @@
 package gateway
 
 import (
-	"fmt"
 	"strconv"
+
+	"warren/gateway/internal/place"
 )
 
 // ID is a delivered message's place in the order of deliveries, by which a
@@ -21,7 +22,7 @@ func (id ID) String() string {
 	if id.IsZero() {
 		return ""
 	}
-	return fmt.Sprintf("%d-%08x", id.Offset, id.Check)
+	return string(place.ID(id).Append(nil))
 }
 
 const checkLen = 8

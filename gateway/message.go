@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -54,6 +55,14 @@ type Message struct {
 	// Replayed says that it is read back from where it was kept: for histories
 	// it is as old as At says. Others are new, whatever their publisher's clock.
 	Replayed bool
+}
+
+// IsTextType says whether a message of this content type goes out as text, if it
+// is valid UTF-8: "text/*", "application/json", or none.
+func IsTextType(contentType string) bool {
+	kind, _, _ := strings.Cut(contentType, ";")
+	kind = strings.TrimSpace(kind)
+	return kind == "" || len(kind) > 5 && strings.EqualFold(kind[:5], "text/") || strings.EqualFold(kind, "application/json")
 }
 
 // MessageID is AMQP's message_id. Warren's nodes number what they publish, by

@@ -60,7 +60,7 @@ type Stats struct {
 	Dead         uint64         // clients given up after a ping
 	Stuck        uint64         // connections reset at the close timeout
 
-	Received    uint64 // messages from clients
+	Received    uint64 // messages from clients, commands of the JSON protocol included
 	Held        uint64 // times a client was held back
 	Delivered   uint64 // messages from the exchange
 	Unheard     uint64 // of these, messages nobody listened for

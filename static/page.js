@@ -261,12 +261,12 @@ let following = true; // the newest, until the reader scrolls up
 
 function received(message) {
   total++;
-  rates.in++;
   returned(message.mid);
   if (document.hidden && ++unread === 1) setTimeout(title);
   // Of what comes at once the own clock knows the time better: the other's
   // may count whole seconds.
   const past = Date.now() - message.at > bounds.past;
+  if (!past) rates.in++; // history is no traffic
   arrive(past ? { message, at: new Date(message.at), past } : { message });
 }
 

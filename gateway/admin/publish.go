@@ -56,7 +56,7 @@ func isText(contentType string, body []byte) (bool, *problem) {
 	switch {
 	case kind == "", kind == "application/x-www-form-urlencoded":
 		return valid, nil
-	case !strings.HasPrefix(kind, "text/") && kind != "application/json":
+	case !gateway.IsTextType(kind):
 		return false, nil
 	case !valid:
 		return false, &problem{status: http.StatusBadRequest,

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"encoding/json"
 	"net/http"
 	"strings"
 
@@ -70,16 +69,10 @@ func (s *Server) allowed(w http.ResponseWriter, r *http.Request, methods ...stri
 
 // health answers as the gateway does on its own port.
 func (s *Server) health(w http.ResponseWriter, ready bool) {
-	status, body := http.StatusOK, struct {
-		Status string `json:"status"`
-		Reason string `json:"reason,omitempty"`
-	}{Status: "ok"}
+	var why error
 	if ready {
-		if err := s.to.Status(); err != nil {
-			status = http.StatusServiceUnavailable
-			body.Status, body.Reason = "unavailable", err.Error()
-		}
+		why = s.to.Status()
 	}
-	text, _ := json.Marshal(body) // of strings: no error
-	answer(w, status, "application/json", append(text, '\n'))
+	status, body := gateway.Health(why)
+	answer(w, status, "application/json", body)
 }
