@@ -15,7 +15,10 @@ type Config struct {
 	Clients   Clients   `yaml:"clients"`
 	Memory    Memory    `yaml:"memory"`
 	History   History   `yaml:"history"`
+	Proxy     Proxy     `yaml:"proxy"`
 	AMQP      AMQP      `yaml:"amqp"`
+	HAProxy   HAProxy   `yaml:"haproxy"`
+	Drain     Drain     `yaml:"drain"`
 }
 
 // Admin is what only this machine, or a network of one's own, should reach.
@@ -43,12 +46,14 @@ type WebSocket struct {
 
 // Clients bounds the clients.
 type Clients struct {
-	Max          int           `yaml:"max"` // 0: as many as there are descriptors
-	MaxLag       Size          `yaml:"max_lag"`
-	Slow         string        `yaml:"slow"`   // close or skip
-	OnGap        string        `yaml:"on_gap"` // ignore or close
-	CloseTimeout time.Duration `yaml:"close_timeout"`
-	MaxChannels  int           `yaml:"max_channels"` // of one client of the JSON protocol
+	Max           int           `yaml:"max"`            // 0: as many as there are descriptors
+	MaxPerIP      int           `yaml:"max_per_ip"`     // 0: any number
+	HandshakeRate int           `yaml:"handshake_rate"` // a second; 0: any
+	MaxLag        Size          `yaml:"max_lag"`
+	Slow          string        `yaml:"slow"`   // close or skip
+	OnGap         string        `yaml:"on_gap"` // ignore or close
+	CloseTimeout  time.Duration `yaml:"close_timeout"`
+	MaxChannels   int           `yaml:"max_channels"` // of one client of the JSON protocol
 }
 
 // Memory bounds the sums over all clients and channels of the node.
@@ -63,6 +68,25 @@ type History struct {
 	Messages int           `yaml:"messages"` // 0: no history
 	Bytes    Size          `yaml:"bytes"`
 	Age      time.Duration `yaml:"age"`
+}
+
+// Proxy says whose word counts about who a client is.
+type Proxy struct {
+	Protocol bool     `yaml:"protocol"` // trusted peers begin with a PROXY protocol header
+	Trusted  []string `yaml:"trusted"`  // addresses and prefixes of proxies
+}
+
+// HAProxy is what the node tells HAProxy's agent check.
+type HAProxy struct {
+	AgentListen string `yaml:"agent_listen"` // "": there is none
+	Capacity    int    `yaml:"capacity"`     // clients of a full node; 0: see docs/configuration.md
+}
+
+// Drain is how a node is emptied of its clients before it stops.
+type Drain struct {
+	Delay   time.Duration `yaml:"delay"`   // unready, and still taking clients
+	Period  time.Duration `yaml:"period"`  // in which they are closed, evenly
+	Timeout time.Duration `yaml:"timeout"` // for all of a stop
 }
 
 // AMQP is the link to RabbitMQ. Without a URL there is none.
@@ -137,6 +161,8 @@ func Default() Config {
 		Clients: Clients{MaxLag: MiB, Slow: "close", OnGap: "ignore", CloseTimeout: 5 * time.Second, MaxChannels: 128},
 		Memory:  Memory{Logs: 256 * MiB, Inbound: 64 * MiB},
 		History: History{Bytes: 8 * MiB, Age: 5 * time.Minute},
+		Proxy:   Proxy{Trusted: []string{"127.0.0.0/8", "::1/128"}},
+		Drain:   Drain{Delay: 10 * time.Second, Period: 30 * time.Second, Timeout: 90 * time.Second},
 		AMQP: AMQP{
 			URLs:           []string{},
 			Exchange:       "warren",

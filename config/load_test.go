@@ -84,8 +84,11 @@ websocket:
   max_message_size: 10 kb
   ping_interval: 1m30s
   origins: ["https://a.example", "http://b.example:8080", "*"]
-clients: {max: 12, max_lag: 2097152, slow: skip, on_gap: close, max_channels: 10000}
+clients: {max: 12, max_lag: 2097152, slow: skip, on_gap: close, max_channels: 10000, max_per_ip: 3, handshake_rate: 1048576}
 history: {messages: 100, bytes: 256MiB, age: 1s}
+proxy: {protocol: true, trusted: [10.1.2.3, "2001:db8::/32"]}
+haproxy: {agent_listen: ":3010", capacity: 1000}
+drain: {delay: 0s, period: 1m, timeout: 1m}
 amqp.exchange: flat
 amqp:
   urls: ["amqp://a"]
@@ -100,7 +103,10 @@ amqp:
 	want.WebSocket.PingInterval = 90 * time.Second
 	want.WebSocket.Origins = []string{"https://a.example", "http://b.example:8080", "*"}
 	want.Clients = config.Clients{Max: 12, MaxLag: 2 * config.MiB, Slow: "skip", OnGap: "close", CloseTimeout: 5 * time.Second,
-		MaxChannels: 10000}
+		MaxChannels: 10000, MaxPerIP: 3, HandshakeRate: 1 << 20}
+	want.Proxy = config.Proxy{Protocol: true, Trusted: []string{"10.1.2.3", "2001:db8::/32"}}
+	want.HAProxy = config.HAProxy{AgentListen: ":3010", Capacity: 1000}
+	want.Drain = config.Drain{Period: time.Minute, Timeout: time.Minute}
 	want.History = config.History{Messages: 100, Bytes: 256 * config.MiB, Age: time.Second}
 	want.AMQP.URLs = []string{"amqp://a"}
 	want.AMQP.Delivery = "stream"

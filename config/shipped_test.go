@@ -79,8 +79,13 @@ func TestDefaultsLoad(t *testing.T) {
 
 var row = regexp.MustCompile("(?m)^\\| `([a-z_.]+)` \\| `([^`]*)` \\| `(WARREN_[A-Z_]+)` \\|")
 
-// printedAs is a value of the guide as YAML prints it: 5m as 5m0s.
+// printedAs is a value of the guide as YAML prints it: 5m as 5m0s, a list an
+// entry a line.
 func printedAs(value string) string {
+	var list []string
+	if err := yaml.Unmarshal([]byte(value), &list); err == nil && len(list) > 0 {
+		return "- " + strings.Join(list, "\n- ")
+	}
 	if d, err := time.ParseDuration(value); err == nil && d != 0 {
 		return d.String()
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path"
@@ -74,6 +75,10 @@ var rules = []rule{
 
 	{"clients.max", func(c *Config) bool { return within(c.Clients.Max, 0, 1<<30) },
 		"0 (as many as there are descriptors) or more", ""},
+	{"clients.max_per_ip", func(c *Config) bool { return within(c.Clients.MaxPerIP, 0, 1<<30) },
+		"0 (any number) or more", ""},
+	{"clients.handshake_rate", func(c *Config) bool { return within(c.Clients.HandshakeRate, 0, 1<<20) },
+		"0 (any) to 1048576 a second", ""},
 	{"clients.slow", func(c *Config) bool { return c.Clients.Slow == "close" || c.Clients.Slow == "skip" },
 		"close or skip", ""},
 	{"clients.on_gap", func(c *Config) bool { return c.Clients.OnGap == "ignore" || c.Clients.OnGap == "close" },
@@ -92,6 +97,25 @@ var rules = []rule{
 		"at most", "memory.logs"},
 	{"history.age", func(c *Config) bool { return within(c.History.Age, time.Second, 7*day) },
 		"1s to 168h", ""},
+
+	{"proxy.trusted", func(c *Config) bool { return !slices.ContainsFunc(c.Proxy.Trusted, badPrefix) },
+		"IP addresses or prefixes such as 10.0.0.0/8, whose bits beyond their length are 0", ""},
+
+	{"haproxy.agent_listen", func(c *Config) bool { return c.HAProxy.AgentListen == "" || isListen(c.HAProxy.AgentListen) },
+		`empty, or host:port with a port of 0 to 65535, such as "127.0.0.1:3010"`, ""},
+	{"haproxy.agent_listen", func(c *Config) bool { return c.HAProxy.AgentListen != c.Listen || hasPort(c.Listen, "0") },
+		"another address than", "listen"},
+	{"haproxy.agent_listen", func(c *Config) bool {
+		return c.HAProxy.AgentListen == "" || c.HAProxy.AgentListen != c.Admin.Listen || hasPort(c.Admin.Listen, "0")
+	}, "another address than", "admin.listen"},
+	{"haproxy.capacity", func(c *Config) bool { return within(c.HAProxy.Capacity, 0, 1<<30) },
+		"0 (clients.max, or what the descriptors allow) or more", ""},
+
+	{"drain.delay", func(c *Config) bool { return within(c.Drain.Delay, 0, time.Hour) }, "0s to 1h", ""},
+	{"drain.period", func(c *Config) bool { return within(c.Drain.Period, 0, day) }, "0s to 24h", ""},
+	{"drain.timeout", func(c *Config) bool { return within(c.Drain.Timeout, time.Second, 2*day) }, "1s to 48h", ""},
+	{"drain.timeout", func(c *Config) bool { return c.Drain.Timeout >= c.Drain.Delay+c.Drain.Period },
+		"at least drain.delay and drain.period together; the latter is", "drain.period"},
 
 	{"amqp.url", func(c *Config) bool { return c.AMQP.URL == "" || isBroker(c.AMQP.URL) },
 		wantBroker + "; several go into amqp.urls", ""},
@@ -209,6 +233,16 @@ func badOrigin(o string) bool {
 		return true
 	}
 	return u.Scheme == "http" && u.Port() == "80" || u.Scheme == "https" && u.Port() == "443"
+}
+
+// badPrefix refuses what isn't an address or a prefix. Bits that a prefix would
+// mask are a mistake, as in 10.1.2.3/8: which of the two was meant?
+func badPrefix(s string) bool {
+	if _, err := netip.ParseAddr(s); err == nil {
+		return strings.Contains(s, "%") // a zone means nothing on another machine
+	}
+	p, err := netip.ParsePrefix(s)
+	return err != nil || p != p.Masked()
 }
 
 // isBroker is stricter than the parsers, which take
