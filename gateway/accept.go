@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"net/netip"
 
 	"golang.org/x/sys/unix"
 
@@ -14,7 +15,7 @@ const acceptMost = 64
 
 // accept begins to watch the listening socket.
 func (s *shard) accept() error {
-	if s.stopping || s.accepting {
+	if s.left || s.accepting {
 		return nil
 	}
 	err := s.poller.AddListener(s.g.lfd, listenerToken)
@@ -30,6 +31,22 @@ func (s *shard) rest() {
 	}
 }
 
+// leavePort takes what has connected by now, and no more connections.
+func (s *shard) leavePort() {
+	if s.left {
+		return
+	}
+	if s.accepting && !s.stopping {
+		s.acceptBurst()
+	}
+	s.left = true
+	s.rest()
+	if s.g.left.Add(1) == int64(len(s.g.shards)) && !s.g.adopted {
+		// Refuse new connections, rather than let them wait for the end.
+		_ = unix.Shutdown(s.g.lfd, unix.SHUT_RDWR)
+	}
+}
+
 // acceptBurst takes new connections and gives each to the shard that has the
 // fewest. (Left to the kernel, one shard may get all of them.)
 func (s *shard) acceptBurst() {
@@ -39,7 +56,7 @@ func (s *shard) acceptBurst() {
 			s.rest()
 			return
 		}
-		fd, err := acceptConn(s.g.lfd)
+		fd, from, err := acceptConn(s.g.lfd)
 		switch {
 		case err == nil:
 			s.g.count.accepted.Add(1)
@@ -47,9 +64,9 @@ func (s *shard) acceptBurst() {
 			to := s.g.leastBusy()
 			to.conns.Add(1) // now, so that a burst spreads
 			if to == s {
-				s.adopt(fd)
+				s.adopt(fd, from)
 			} else {
-				to.post(note{kind: noteAdopt, fd: fd})
+				to.post(note{kind: noteAdopt, fd: fd, from: from})
 			}
 		case errors.Is(err, unix.EAGAIN):
 			return
@@ -79,7 +96,7 @@ func (g *Gateway) leastBusy() *shard {
 }
 
 // adopt makes a client of a new connection, which is counted already.
-func (s *shard) adopt(fd int) {
+func (s *shard) adopt(fd int, from netip.AddrPort) {
 	if s.stopping {
 		_ = unix.Close(fd)
 		s.countOff()
@@ -87,10 +104,12 @@ func (s *shard) adopt(fd int) {
 	}
 	c := &client{
 		fd:       int32(fd),
+		from:     from,
 		since:    s.now,
 		heard:    s.now,
 		watching: poll.Read,
 	}
+	s.judge(c)
 	s.add(c)
 	c.id = newConnID(s.number, c.slot, s.slots[c.slot].gen)
 	if err := s.poller.Add(fd, s.token(c), poll.Read); err != nil {

@@ -3,23 +3,24 @@
 package gateway
 
 import (
+	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // acceptConn accepts one connection, non-blocking and closed on exec.
-func acceptConn(lfd int) (int, error) {
-	fd, _, err := unix.Accept(lfd)
+func acceptConn(lfd int) (int, netip.AddrPort, error) {
+	fd, sa, err := unix.Accept(lfd)
 	if err != nil {
-		return -1, err
+		return -1, netip.AddrPort{}, err
 	}
 	unix.CloseOnExec(fd)
 	if err := unix.SetNonblock(fd, true); err != nil {
 		_ = unix.Close(fd)
-		return -1, err
+		return -1, netip.AddrPort{}, err
 	}
-	return fd, nil
+	return fd, addrPort(sa), nil
 }
 
 // setUserTimeout is not to be had everywhere; the kernel's own patience then

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -8,9 +9,9 @@ import (
 
 // acceptConn accepts one connection, non-blocking and closed on exec. Options
 // of the listening socket are inherited (tcp(7)).
-func acceptConn(lfd int) (int, error) {
-	fd, _, err := unix.Accept4(lfd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-	return fd, err
+func acceptConn(lfd int) (int, netip.AddrPort, error) {
+	fd, sa, err := unix.Accept4(lfd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+	return fd, addrPort(sa), err
 }
 
 // setUserTimeout has the kernel give up a connection whose peer has not

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"net/netip"
+
 	"github.com/gobwas/ws"
 
 	"warren/gateway/poll"
@@ -31,6 +33,9 @@ type client struct {
 	peerCode ws.StatusCode // what it said
 	ended    bool          // its FIN came, but it isn't done with
 	pinged   bool          // a ping is unanswered
+	preface  preface       // of its bytes, before the request head
+	trusted  bool          // what it says of forwarding counts
+	secure   bool          // it speaks TLS, as far as that is known
 	watching poll.Interest // as the poller knows it
 
 	// Of shard.now.
@@ -38,7 +43,8 @@ type client struct {
 	heard    uint32 // bytes came
 	pingedAt uint32
 
-	channel string // where a raw client publishes; empty is root
+	from    netip.AddrPort // who it is, as far as proxies are believed
+	channel string         // where a raw client publishes; empty is root
 
 	seat seat     // of a client with one channel
 	json *session // of a client of the JSON protocol, with its seats; else nil

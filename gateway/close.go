@@ -8,7 +8,6 @@ import (
 
 	"warren/gateway/frame"
 	"warren/gateway/poll"
-	"warren/gateway/request"
 )
 
 // Close codes that gobwas/ws has no name for (RFC 6455, 7.4 and the registry).
@@ -56,7 +55,7 @@ func (s *shard) shut(c *client, code ws.StatusCode, reason string, rest remainde
 		return
 	}
 	c.state, c.since = closing, s.now
-	s.g.clients.Add(-1)
+	s.countOut(c)
 	s.g.count.closed(code)
 	if c.out == nil {
 		s.fallBehind(c, nil, 0)
@@ -110,7 +109,7 @@ func (s *shard) fail(c *client, code ws.StatusCode, reason string) {
 		s.drop(c, endRefused)
 	case c.state == open:
 		if s.g.debug {
-			s.g.log.Debug("connection failed", "peer", peer(c.sock()), "code", int(code), "reason", reason)
+			s.g.log.Debug("connection failed", "client", c.who(), "code", int(code), "reason", reason)
 		}
 		s.shut(c, code, reason, dropLog)
 	case c.out == nil: // our close frame has left
@@ -178,7 +177,7 @@ func (s *shard) drop(c *client, why ending) {
 // on. What it sent and is held is still published.
 func (s *shard) leave(c *client, why ending) {
 	if c.state == open {
-		s.g.clients.Add(-1)
+		s.countOut(c)
 		s.g.count.closed(ws.StatusAbnormalClosure)
 	}
 	s.letGo(c)
@@ -209,29 +208,6 @@ func (s *shard) countOff() {
 func (s *shard) reset(c *client, why ending) {
 	_ = unix.SetsockoptLinger(c.sock(), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	s.drop(c, why)
-}
-
-// stop closes every client, each with what its log still has for it.
-func (s *shard) stop() {
-	s.stopping = true
-	s.rest()
-	if s.g.stopped.Add(1) == int64(len(s.g.shards)) {
-		// Refuse new connections, rather than let them wait for the end.
-		_ = unix.Shutdown(s.g.lfd, unix.SHUT_RDWR)
-	}
-	for i := range s.slots {
-		c := s.slots[i].c
-		switch {
-		case c == nil:
-		case c.state == reading && s.isWaiting(c):
-			delete(s.waiting, c)
-			s.refuse(c, request.ErrStopping)
-		case c.state == reading:
-			s.drop(c, endRefused)
-		case c.state == open:
-			s.shut(c, ws.StatusGoingAway, "the node stops", writeLog)
-		}
-	}
 }
 
 // closeForGap closes clients that were there before messages of their channel

@@ -155,9 +155,9 @@ func TestStop(t *testing.T) {
 	stopped := stopping(t, n)
 
 	half.expectCut()
-	c.expectClose(1001)
+	c.expectClose(1012)
 	c.put(masked(rawFin|rawText, "under way"), masked(rawText, "frag"), masked(rawFin|rawPing, ""), masked(rawFin, "ments"))
-	begun.expectClose(1001)
+	begun.expectClose(1012)
 	begun.put(masked(rawFin, "bc")[7:])
 	got := map[string]string{}
 	for _, m := range r.wait(within(t), 3) {
@@ -167,7 +167,7 @@ func TestStop(t *testing.T) {
 		t.Errorf("published: %v", got)
 	}
 	for _, c := range []*rawConn{c, begun} {
-		c.put(masked(rawFin|rawClose, closeBody(1001, "")), masked(rawFin|rawText, "too late"))
+		c.put(masked(rawFin|rawClose, closeBody(1012, "")), masked(rawFin|rawText, "too late"))
 		c.expectEnd()
 		_ = c.Close()
 	}
@@ -175,7 +175,7 @@ func TestStop(t *testing.T) {
 	if got := r.wait(t.Context(), 3); len(got) != 3 {
 		t.Errorf("published after the close frame: %v", got[3:])
 	}
-	if st := n.Stats(); st.Connections != 0 || st.Clients != 0 || st.Stuck != 0 || st.Closed[1001] != 2 {
+	if st := n.Stats(); st.Connections != 0 || st.Clients != 0 || st.Stuck != 0 || st.Closed[1012] != 2 {
 		t.Errorf("counts after the stop: %+v", st)
 	}
 }
@@ -194,13 +194,13 @@ func TestStopWithBacklog(t *testing.T) {
 		to.Deliver(gateway.Message{Channel: "room", Payload: numbered(i, size)})
 	}
 	stopped := stopping(t, n)
-	awaitStats(t, n, "closing", func(st gateway.Stats) bool { return st.Closed[1001] == 1 })
+	awaitStats(t, n, "closing", func(st gateway.Stats) bool { return st.Closed[1012] == 1 })
 	c.put(strings.Repeat(masked(rawFin|rawBinary, strings.Repeat("x", 1000)), 50))
 	for i := range messages {
 		c.expectFrame(rawFin|rawBinary, string(numbered(i, size)))
 	}
-	c.expectClose(1001)
-	c.put(masked(rawFin|rawClose, closeBody(1001, "")))
+	c.expectClose(1012)
+	c.put(masked(rawFin|rawClose, closeBody(1012, "")))
 	c.expectEnd()
 	_ = c.Close()
 	<-stopped
@@ -229,7 +229,7 @@ func TestCloseTimeout(t *testing.T) {
 			t.Parallel()
 			n, c := opened(t)
 			stopped := stopping(t, n)
-			c.expectClose(1001)
+			c.expectClose(1012)
 			c.put(send)
 			c.expectReset()
 			<-stopped

@@ -51,6 +51,7 @@ func (s *shard) stream(c *client, head request.Head, b []byte, waited bool) bool
 	s.release(c) // b lives on in our hands
 	s.g.count.streams.Add(1)
 	c.state, c.since, c.enc = open, s.now, eventStream
+	s.g.debugConnected(c, head.Path)
 	c.deaf, c.peerDone = true, true // nothing it sends matters, and no close frame will come
 	if err := setUserTimeout(c.sock(), s.g.o.WebSocket.PingInterval+s.g.o.WebSocket.PongTimeout); err != nil {
 		s.g.log.Debug("cannot bound how long a connection stays unacknowledged", "err", err)

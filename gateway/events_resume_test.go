@@ -304,7 +304,7 @@ func TestEventsStop(t *testing.T) {
 		for i := range count {
 			c.expect(event{"", string(wide("room", i, 1000).Payload), streamID(i).String()})
 		}
-		c.stops("the node stops")
+		c.stops("the node restarts")
 		_ = c.Close()
 	}
 	<-stopped

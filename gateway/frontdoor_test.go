@@ -159,7 +159,7 @@ func TestRefusals(t *testing.T) {
 				}
 				lines := log.take()
 				if len(lines) != 1 || !strings.Contains(lines[0], "level=DEBUG") ||
-					!strings.Contains(lines[0], strconv.Quote(c.LocalAddr().String())) && !strings.Contains(lines[0], "peer="+c.LocalAddr().String()) ||
+					!strings.Contains(lines[0], strconv.Quote(c.LocalAddr().String())) && !strings.Contains(lines[0], "client="+c.LocalAddr().String()) ||
 					!strings.Contains(lines[0], strings.Trim(strconv.Quote(reason), `"`)) {
 					t.Errorf("logged %q", lines)
 				}

@@ -18,7 +18,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"golang.org/x/time/rate"
 
+	"warren/gateway/forwarded"
 	"warren/gateway/framelog"
 	"warren/gateway/request"
 )
@@ -37,25 +39,30 @@ type Gateway struct {
 	tooBig   string
 
 	// Static after Listen.
-	lfd        int // the listening socket, non-blocking
+	lfd        int  // the listening socket, non-blocking
+	adopted    bool // it is somebody else's, too
 	addr       net.Addr
 	maxConns   int64 // descriptors for connections
 	maxClients int64
+	rate       *rate.Limiter // of new clients; nil: any
+	trusted    forwarded.Trusted
 
 	shards []*shard
 
 	plain *plainServer // static after Serve began
 
 	// Any goroutine.
-	crowd    crowd
-	count    counters
-	conns    atomic.Int64 // connections that shards have or will get
-	clients  atomic.Int64 // open WebSockets
-	inbound  atomic.Int64 // bytes against memory.inbound
-	holding  atomic.Int64 // holds whose messages wait for the exchange
-	stopping atomic.Bool
-	stopped  atomic.Int64  // shards that accept no more
-	quiet    chan struct{} // of capacity 1: conns or holding fell while stopping
+	crowd     crowd
+	addresses addresses
+	count     counters
+	conns     atomic.Int64 // connections that shards have or will get
+	clients   atomic.Int64 // open WebSockets
+	inbound   atomic.Int64 // bytes against memory.inbound
+	holding   atomic.Int64 // holds whose messages wait for the exchange
+	stopping  atomic.Bool
+	left      atomic.Int64  // shards that accept no more
+	quiet     chan struct{} // of capacity 1: clients, conns or holding fell in a stop
+	drain     drainer
 
 	linked atomic.Bool // the exchange was linked at least once
 	roomed signpost    // for those who wait with Submit
@@ -80,6 +87,10 @@ func New(o Options, ex Exchange) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	trusted, err := forwarded.ParseTrusted(o.Proxy.Trusted)
+	if err != nil {
+		return nil, err
+	}
 	g := &Gateway{
 		o:        o,
 		ex:       ex,
@@ -92,6 +103,9 @@ func New(o Options, ex Exchange) (*Gateway, error) {
 		tooBig:   fmt.Sprintf("message over %d bytes", o.WebSocket.MaxMessageSize),
 		lfd:      -1,
 		quiet:    make(chan struct{}, 1),
+		rate:     newRate(o.Clients.HandshakeRate),
+		trusted:  trusted,
+		drain:    drainer{kick: make(chan struct{}, 1)},
 		channels: map[string]*channel{},
 		ids:      numbering{key: rand.Uint64(), young: o.History.Age / 2},
 	}
@@ -100,6 +114,7 @@ func New(o Options, ex Exchange) (*Gateway, error) {
 		Bytes:  o.History.Bytes,
 		Age:    millis(o.History.Age),
 	}
+	g.addresses.most = o.Clients.MaxPerIP
 	g.crowd.budget = budgetMillis
 	return g, nil
 }
@@ -117,6 +132,16 @@ func (g *Gateway) Ready() {
 		s.room.Store(true)
 		s.wake()
 	}
+}
+
+// Clients is how many there are, and with how many the node is full. Any
+// goroutine, after Listen.
+func (g *Gateway) Clients() (now, capacity int64) {
+	capacity = g.maxClients
+	if most := int64(g.o.Clients.Capacity); most > 0 {
+		capacity = min(most, capacity)
+	}
+	return g.clients.Load(), capacity
 }
 
 // clock is milliseconds since the gateway began, wrapping after 49 days.
@@ -144,9 +169,9 @@ func (g *Gateway) retainsMost(s *shard) bool {
 	return true
 }
 
-// settle tells a stop that conns or holding may have become zero.
+// settle tells a stop that clients, conns or holding may have become zero.
 func (g *Gateway) settle() {
-	if !g.stopping.Load() {
+	if !g.drain.final.Load() {
 		return
 	}
 	select {
@@ -156,10 +181,12 @@ func (g *Gateway) settle() {
 }
 
 // Serve runs the exchange, the shards and the HTTP server until ctx ends.
-// Then it stops in order: not ready, no new connections, every client closed
-// with 1001 after what its log still holds for it, within the close timeout and
-// some; the exchange flushed, within flushTimeout. It returns nil, or why it could not go on.
-// It is called once, after Listen.
+// Then it leaves in order: not ready, for the drain's delay; no new connections,
+// and the clients closed with 1012, over the drain's period, each after what its
+// log still holds for it; the exchange flushed; all within the drain's timeout.
+// If the cause of ctx's end is ErrStopNow, all clients are closed at once with
+// 1001. It returns nil, or why it could not go on. It is called once, after
+// Listen or Adopt.
 func (g *Gateway) Serve(ctx context.Context) error {
 	if g.lfd < 0 {
 		return errNotListening
@@ -188,13 +215,11 @@ func (g *Gateway) Serve(ctx context.Context) error {
 		loops.Go(func() { g.forget(watchCtx) })
 	}
 
-	var err error
-	select {
-	case <-ctx.Done():
-		g.drain()
-	case err = <-failed:
-		g.stopping.Store(true)
+	err := g.attend(ctx, failed)
+	if err == nil {
+		err = g.leave(ctx, failed)
 	}
+	g.stopping.Store(true)
 	endWatch()
 	endExchange()
 	exchange.Wait()
@@ -212,37 +237,6 @@ func report(failed chan<- error, err error) {
 		failed <- err
 	}
 }
-
-// drain closes the clients and lets what they sent reach the exchange.
-func (g *Gateway) drain() {
-	g.log.Info("stopping: closing clients", "clients", g.clients.Load())
-	g.stopping.Store(true)
-	for _, s := range g.shards {
-		s.post(note{kind: noteStop})
-	}
-	// The shards reset who doesn't close in time; a second for them to do so.
-	deadline := time.NewTimer(g.o.Clients.CloseTimeout + time.Second)
-	defer deadline.Stop()
-	for g.conns.Load() > 0 || g.holding.Load() > 0 {
-		select {
-		case <-g.quiet:
-			continue
-		case <-deadline.C:
-			g.log.Warn("stopping: time is up", "connections", g.conns.Load(), "clients with unpublished messages", g.holding.Load())
-		}
-		break
-	}
-	g.plain.shutdown(g.o.Clients.CloseTimeout)
-	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
-	defer cancel()
-	if err := g.ex.Flush(ctx); err != nil {
-		g.log.Warn("stopping: not all messages reached the exchange", "err", err)
-	}
-}
-
-// flushTimeout is how long a stop waits for the exchange to take what clients
-// sent. Longer than RabbitMQ's restarts and failovers mostly take.
-const flushTimeout = 20 * time.Second
 
 func (g *Gateway) openShards() error {
 	for range g.o.Shards {

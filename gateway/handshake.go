@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"github.com/gobwas/ws"
-	"golang.org/x/sys/unix"
 
 	"warren/gateway/jsonv1"
 	"warren/gateway/request"
@@ -41,15 +40,9 @@ func (h *handshaker) Write(p []byte) (int, error) {
 // message it knows.
 const gapHeader = "Warren-Gap: true\r\n\r\n"
 
-// head takes bytes of a request head. Once it is whole it becomes a WebSocket,
-// a refusal, or a request for the HTTP server.
+// head takes bytes of a request head, or of what may come before it. Once it is
+// whole it becomes a WebSocket, a refusal, or a request for the HTTP server.
 func (s *shard) head(c *client, b []byte) {
-	if c.in == nil && !request.Plausible(b[0]) {
-		s.g.count.notHTTP.Add(1)
-		s.g.debugRefused(c, "not HTTP")
-		s.drop(c, endRefused)
-		return
-	}
 	searched := 0
 	if c.in != nil {
 		searched = len(c.in.head)
@@ -60,22 +53,41 @@ func (s *shard) head(c *client, b []byte) {
 		c.in.head = append(c.in.head, b...)
 		b = c.in.head
 	}
+	if c.preface != noPreface {
+		var ok bool
+		if b, ok = s.prefaced(c, b); !ok {
+			return
+		}
+		searched = 0
+	}
+	if searched == 0 && !request.Plausible(b[0]) {
+		s.g.count.notHTTP.Add(1)
+		s.g.debugRefused(c, "not HTTP")
+		s.drop(c, endRefused)
+		return
+	}
 	n := request.End(b, searched)
 	switch {
 	case n > request.MaxHead, n == 0 && len(b) >= request.MaxHead:
 		s.refuse(c, request.ErrTooLarge)
 		return
 	case n == 0:
-		if c.in == nil {
-			if !s.charge(c, len(b)) {
-				s.refuse(c, request.ErrFull)
-				return
-			}
-			c.in.head = append(c.in.head, b...)
-		}
+		s.keepRequest(c, b)
 		return
 	}
 	s.request(c, b, n, false)
+}
+
+// keepRequest keeps what came of a request until there is more.
+func (s *shard) keepRequest(c *client, b []byte) {
+	if c.in != nil {
+		return // it is kept
+	}
+	if !s.charge(c, len(b)) {
+		s.refuse(c, request.ErrFull)
+		return
+	}
+	c.in.head = append(c.in.head, b...)
 }
 
 // request handles a whole head, b[:n], and what came behind it. waited says that
@@ -85,6 +97,11 @@ func (s *shard) request(c *client, b []byte, n int, waited bool) {
 	switch {
 	case refusal != nil:
 		s.refuse(c, refusal)
+		return
+	case c.trusted && head.Forwarded && !waited:
+		s.identify(c, b[:n])
+	}
+	switch {
 	case head.WebSocket:
 		s.upgrade(c, head, b, n, waited)
 	case s.health(c, head):
@@ -121,7 +138,7 @@ func (s *shard) upgrade(c *client, head request.Head, b []byte, n int, waited bo
 	hs, err := h.upgrader.Upgrade(h)
 	if err != nil {
 		// request.Parse is the stricter one; still, its word is final.
-		s.g.clients.Add(-1)
+		s.countOut(c)
 		s.g.debugRefused(c, err.Error())
 		s.answer(c, h.out)
 		return
@@ -129,6 +146,7 @@ func (s *shard) upgrade(c *client, head request.Head, b []byte, n int, waited bo
 	s.release(c) // b lives on in our hands
 	s.g.count.upgraded.Add(1)
 	c.state, c.since = open, s.now
+	s.g.debugConnected(c, head.Path)
 	if hs.Protocol == jsonv1.Subprotocol {
 		s.welcome(c, name, where == request.Named, from, string(q.Session))
 	} else {
@@ -150,14 +168,17 @@ func (s *shard) lets(c *client, head request.Head, name []byte, where request.Pl
 	case refusal != nil:
 	case s.stopping:
 		refusal = request.ErrStopping
+	case s.g.drain.is() == Emptying && !s.g.drain.final.Load():
+		// In a stop the port is left: what was accepted before is still taken,
+		// and sent away in its turn.
+		refusal = request.ErrDraining
 	case !s.g.reached():
 		refusal = request.ErrNotLinked
 	case !waited && s.g.future(name, from.since):
 		s.await(c, b, from.since.Offset)
 		return false
-	case s.g.clients.Add(1) > s.g.maxClients:
-		s.g.clients.Add(-1)
-		refusal = request.ErrFull
+	default:
+		refusal = s.countIn(c)
 	}
 	if refusal != nil {
 		s.refuse(c, refusal)
@@ -216,19 +237,18 @@ func (s *shard) answer(c *client, response []byte) {
 	s.flush(c)
 }
 
+// debugConnected writes one line a client.
+func (g *Gateway) debugConnected(c *client, path []byte) {
+	if !g.debug {
+		return
+	}
+	g.log.Debug("client connected", "client", c.who(), "path", string(path), "tls", c.secure, "connection", uint64(c.id))
+}
+
 // debugRefused writes one line for whoever looks for the reason.
 func (g *Gateway) debugRefused(c *client, why string) {
 	if !g.debug {
 		return
 	}
-	g.log.Debug("connection refused", "peer", peer(c.sock()), "reason", why)
-}
-
-// peer is the address at the other end.
-func peer(fd int) string {
-	sa, err := unix.Getpeername(fd)
-	if err != nil {
-		return "unknown"
-	}
-	return sockaddr(sa)
+	g.log.Debug("connection refused", "client", c.who(), "reason", why)
 }

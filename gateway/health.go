@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 
@@ -37,13 +36,15 @@ func (s *shard) health(c *client, head request.Head) bool {
 
 // unready says why no client should be sent here, nil if it may.
 func (g *Gateway) unready() error {
-	if g.stopping.Load() {
-		return errStopping
+	switch g.drain.is() {
+	case Serving:
+		return g.ex.Status()
+	case Stopping:
+		return ErrStopping
+	default:
+		return ErrDraining
 	}
-	return g.ex.Status()
 }
-
-var errStopping = errors.New("the node is stopping")
 
 // Health is how a health check is answered: 200, or 503 with a body that says
 // why.

@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"context"
+	"net/netip"
 	"slices"
 	"testing"
 	"unsafe"
@@ -112,7 +113,7 @@ func (r *inputRig) connect(t testing.TB, first []byte) {
 	r.peer = fds[1]
 	r.g.conns.Add(1)
 	r.s.conns.Add(1)
-	r.s.adopt(fds[0])
+	r.s.adopt(fds[0], netip.AddrPort{})
 	for _, slot := range r.s.slots {
 		if slot.c != nil && slot.c.sock() == fds[0] {
 			r.c = slot.c

@@ -411,12 +411,12 @@ func TestJSONStop(t *testing.T) {
 	c.ask(publishing(0))
 	m := r.wait(within(t), 1)[0]
 	stopped := stopping(t, n)
-	awaitStats(t, n, "both are told", func(st gateway.Stats) bool { return st.Closed[1001] == 2 })
+	awaitStats(t, n, "both are told", func(st gateway.Stats) bool { return st.Closed[1012] == 2 })
 	m.Settled(gateway.MessageID{Publisher: "p"}, nil) // too late
 	places := 0
 	for {
 		a, err := c.read()
-		if errors.Is(err, closedError{1001, "the node stops"}) {
+		if errors.Is(err, closedError{1012, "the node restarts"}) {
 			break
 		}
 		if a.Type == "subscribed" {

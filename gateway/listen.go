@@ -39,7 +39,34 @@ func (g *Gateway) Listen(addr string) error {
 		return fmt.Errorf("listen on %s: %w", addr, err)
 	}
 	defer l.Close() // the duplicate listens on
-	raw, err := l.(*net.TCPListener).SyscallConn()
+	return g.take(l.(*net.TCPListener))
+}
+
+// Adopt listens on a TCP socket that is somebody else's, too, as systemd's is
+// for a service that it activates. When the node leaves, connections wait there
+// for whoever serves next. It stands for Listen, and takes l over, error or not.
+func (g *Gateway) Adopt(l net.Listener) error {
+	defer l.Close() // the duplicate listens on
+	tcp, ok := l.(*net.TCPListener)
+	if !ok {
+		return fmt.Errorf("serve on the socket %s: it is no TCP socket, but %s", l.Addr(), l.Addr().Network())
+	}
+	raw, err := tcp.SyscallConn()
+	if err == nil {
+		if e := raw.Control(func(fd uintptr) { err = setOptions(int(fd)) }); e != nil {
+			err = e
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("serve on the socket %s: %w", l.Addr(), err)
+	}
+	g.adopted = true
+	return g.take(tcp)
+}
+
+// take listens on a duplicate of l's descriptor.
+func (g *Gateway) take(l *net.TCPListener) error {
+	raw, err := l.SyscallConn()
 	if err == nil {
 		if e := raw.Control(func(fd uintptr) {
 			g.lfd, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
@@ -48,7 +75,7 @@ func (g *Gateway) Listen(addr string) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", addr, err)
+		return fmt.Errorf("listen on %s: %w", l.Addr(), err)
 	}
 	g.addr = l.Addr()
 	if err = g.sizeUp(); err == nil {
@@ -91,13 +118,13 @@ func (g *Gateway) sizeUp() error {
 	return nil
 }
 
-// sockaddr is the printed form of a TCP address.
-func sockaddr(sa unix.Sockaddr) string {
+// addrPort is a TCP address; the zero one for others.
+func addrPort(sa unix.Sockaddr) netip.AddrPort {
 	switch sa := sa.(type) {
 	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port)).String()
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
 	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port)).String()
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port))
 	}
-	return "unknown"
+	return netip.AddrPort{}
 }

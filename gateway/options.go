@@ -17,6 +17,8 @@ type Options struct {
 	Clients   ClientOptions
 	Memory    MemoryOptions
 	History   HistoryOptions
+	Proxy     ProxyOptions
+	Drain     DrainOptions
 
 	// AwaitExchange refuses WebSockets until the exchange was linked for the
 	// first time: what it replays at its start into the histories is no news
@@ -74,12 +76,33 @@ const (
 
 // ClientOptions bounds the clients.
 type ClientOptions struct {
-	Max          int           // connections, on the node; what the descriptors allow
-	MaxLag       int           // bytes a client may be behind; 1 MiB
-	Slow         SlowPolicy    // what happens then
-	OnGap        GapPolicy     // what happens to all when messages are lost
-	CloseTimeout time.Duration // from the close frame to a reset; 5 s
-	MaxChannels  int           // subscriptions of one client of the JSON protocol; 128
+	Max           int           // on the node; what the descriptors allow
+	MaxPerIP      int           // of these from one address, of IPv6 from one /64; any number
+	HandshakeRate int           // new clients a second, and as many at once; any number
+	Capacity      int           // at which load balancers are told that the node is full; Max
+	MaxLag        int           // bytes a client may be behind; 1 MiB
+	Slow          SlowPolicy    // what happens then
+	OnGap         GapPolicy     // what happens to all when messages are lost
+	CloseTimeout  time.Duration // from the close frame to a reset; 5 s
+	MaxChannels   int           // subscriptions of one client of the JSON protocol; 128
+}
+
+// ProxyOptions says whose word counts about who a client is.
+type ProxyOptions struct {
+	// Protocol says that connections from trusted addresses begin with a PROXY
+	// protocol header, version 1 or 2; they are refused without.
+	Protocol bool
+
+	// Trusted are addresses and prefixes of proxies, as "10.1.2.3" or
+	// "10.0.0.0/8"; nobody.
+	Trusted []string
+}
+
+// DrainOptions is how Serve ends, and Drain empties the node.
+type DrainOptions struct {
+	Delay   time.Duration // unready, but still taking clients; none
+	Period  time.Duration // in which clients are then closed, evenly; all at once
+	Timeout time.Duration // for all of a stop; as long as its parts may take
 }
 
 // HistoryOptions is what a channel keeps for clients that ask for it: each

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -82,8 +83,8 @@ func (p *plainServer) Close() error {
 }
 
 // shutdown waits for requests under way.
-func (p *plainServer) shutdown(timeout time.Duration) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+func (p *plainServer) shutdown(ctx context.Context, timeout time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	_ = p.http.Shutdown(ctx) // what is left, close ends
 }
@@ -112,8 +113,8 @@ func (p *plainServer) admit() bool {
 }
 
 // take gives an admitted connection to the server. pre is what has been read
-// from it.
-func (p *plainServer) take(fd int, pre []byte) {
+// from it, from is the client.
+func (p *plainServer) take(fd int, pre []byte, from netip.AddrPort) {
 	// FileConn duplicates the descriptor; the file owns the first.
 	f := os.NewFile(uintptr(fd), "tcp")
 	conn, err := net.FileConn(f)
@@ -122,7 +123,7 @@ func (p *plainServer) take(fd int, pre []byte) {
 		p.busy.Add(-1)
 		return // it is closed, which is all that can be said to it
 	}
-	p.conns <- &plainConn{TCPConn: conn.(*net.TCPConn), server: p, pre: pre}
+	p.conns <- &plainConn{TCPConn: conn.(*net.TCPConn), server: p, pre: pre, from: from}
 }
 
 // plainConn reads what the shard has read, then the connection.
@@ -130,8 +131,12 @@ type plainConn struct {
 	*net.TCPConn
 	server *plainServer
 	pre    []byte
+	from   netip.AddrPort
 	closed atomic.Bool
 }
+
+// RemoteAddr is the client, who may be behind proxies.
+func (c *plainConn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.from) }
 
 func (c *plainConn) Read(b []byte) (int, error) {
 	if len(c.pre) > 0 {
@@ -170,9 +175,9 @@ func (s *shard) handOver(c *client, path, b []byte) {
 		return
 	}
 	pre := append([]byte(nil), b...)
-	fd := c.sock()
+	fd, from := c.sock(), c.from
 	// The poller must forget it: the duplicate would keep it watched.
 	_ = s.poller.Remove(fd)
 	s.leave(c, endHanded)
-	s.g.plain.take(fd, pre)
+	s.g.plain.take(fd, pre, from)
 }

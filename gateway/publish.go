@@ -17,11 +17,11 @@ var (
 	ErrUnconfirmed = errors.New("the exchange took the message, but did not confirm it in time")
 
 	// ErrStopping: the node takes nothing more.
-	ErrStopping = errStopping
+	ErrStopping = errors.New("the node is stopping")
 )
 
-// Status is nil while clients should be sent here, or says why not: the node
-// stops, or its exchange is away. Any goroutine.
+// Status is nil while clients should be sent here, or says why not: ErrDraining,
+// ErrStopping, or that the exchange is away. Any goroutine.
 func (g *Gateway) Status() error { return g.unready() }
 
 // Publish hands m, which comes from no client, to the exchange and returns the
@@ -73,11 +73,13 @@ func (g *Gateway) Submit(ctx context.Context, m Message) error {
 
 // takes is nil while messages may be published, or wraps ErrStopping or ErrAway.
 func (g *Gateway) takes() error {
-	err := g.Status()
-	if err == nil || errors.Is(err, ErrStopping) {
-		return err
+	if g.stopping.Load() {
+		return ErrStopping
 	}
-	return fmt.Errorf("%w: %w", ErrAway, err)
+	if err := g.ex.Status(); err != nil {
+		return fmt.Errorf("%w: %w", ErrAway, err)
+	}
+	return nil // a node that drains still publishes
 }
 
 // signpost tells any number of goroutines that the exchange has room again.

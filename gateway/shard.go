@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,9 +72,12 @@ type shard struct {
 	copies     int64                  // bytes copied for clients that are owed them, by the last round of ticks
 	copying    int64                  // the same, of this round so far
 	nextTick   uint32
-	tickSlot   int  // the next to visit
-	tickAud    int  // the next to visit
+	tickSlot   int // the next to visit
+	tickAud    int // the next to visit
+	clients    int // open
+	pace       pace
 	accepting  bool // the listener is in the poller
+	left       bool // it never will be again
 	stopping   bool
 	done       bool
 	shake      handshaker
@@ -98,6 +102,10 @@ type note struct {
 	to   ConnID   // noteTell, noteDirect
 	text []byte   // noteTell
 	m    *Message // noteDirect
+
+	from  netip.AddrPort // noteAdopt
+	until uint32         // noteEmpty: shard.now
+	now   bool           // noteStop
 }
 
 type noteKind uint8
@@ -106,6 +114,9 @@ const (
 	noteAdopt  noteKind = iota // own this new connection
 	noteTell                   // write a client of the JSON protocol this frame
 	noteDirect                 // write a client this message
+	noteEmpty                  // close the clients, evenly
+	noteFill                   // no more
+	noteLeave                  // accept no more connections
 	noteStop                   // close every client, take no more
 	noteExit                   // end
 )
@@ -136,6 +147,7 @@ func (s *shard) run() error {
 		if s.room.Swap(false) {
 			s.publishHeld()
 		}
+		s.closeSome()
 		s.sayTold() // before those who have just subscribed are written their channels
 		s.sweep(sweepWrites)
 		s.catchUpSome()
@@ -182,10 +194,14 @@ func (s *shard) patience() int {
 		return 0
 	case len(s.turns) > 0:
 		return 1
-	case s.conns.Load() == 0 && s.retained.Load() == 0 && (s.accepting || s.stopping):
+	case s.conns.Load() == 0 && s.retained.Load() == 0 && (s.accepting || s.left):
 		return -1 // nothing that a tick would see to
 	}
-	return max(0, int(int32(s.nextTick-s.now)))
+	wait := max(0, int(int32(s.nextTick-s.now)))
+	if s.pace.on && s.clients > 0 {
+		wait = min(wait, paceMillis)
+	}
+	return wait
 }
 
 func (s *shard) handle(e poll.Event) {
@@ -257,15 +273,21 @@ func (s *shard) readMail() {
 	for _, n := range s.notes {
 		switch n.kind {
 		case noteAdopt:
-			s.adopt(n.fd)
+			s.adopt(n.fd, n.from)
 		case noteTell:
 			if c := s.find(n.to); c != nil {
 				s.tell(c, n.text)
 			}
 		case noteDirect:
 			s.direct(n.to, n.m)
+		case noteEmpty:
+			s.empty(n.until)
+		case noteFill:
+			s.pace.on = false
+		case noteLeave:
+			s.leavePort()
 		case noteStop:
-			s.stop()
+			s.stop(n.now)
 		case noteExit:
 			s.done = true
 		}

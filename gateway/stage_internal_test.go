@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -69,7 +70,7 @@ func (st *stage) connect(t testing.TB) *actor {
 	}
 	st.g.conns.Add(1)
 	st.s.conns.Add(1)
-	st.s.adopt(fds[0])
+	st.s.adopt(fds[0], netip.AddrPort{})
 	a := &actor{peer: fds[1]}
 	for _, slot := range st.s.slots {
 		if slot.c != nil && slot.c.sock() == fds[0] {

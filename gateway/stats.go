@@ -20,6 +20,7 @@ type counters struct {
 	resumed, missed, awaited, trimmed    atomic.Uint64
 	streams                              atomic.Uint64
 	direct, directLost, commandErrors    atomic.Uint64
+	perAddress, crowded, conflicts       atomic.Uint64
 }
 
 func (c *counters) refused(status int) { c.refusals[status].Add(1) }
@@ -81,6 +82,9 @@ type Stats struct {
 	Direct      uint64 // messages for one connection
 	DirectLost  uint64 // of these, messages whose connection was gone, or couldn't take them
 	BadCommands uint64 // errors of clients of the JSON protocol
+	PerAddress  uint64 // refused: their address had all the clients it may have
+	Crowded     uint64 // refused: more than Clients.HandshakeRate
+	Conflicts   uint64 // requests whose forwarding fields contradict each other
 }
 
 // Stats takes a snapshot. Any goroutine, once Serve runs.
@@ -126,6 +130,9 @@ func (g *Gateway) Stats() Stats {
 		Direct:      c.direct.Load(),
 		DirectLost:  c.directLost.Load(),
 		BadCommands: c.commandErrors.Load(),
+		PerAddress:  c.perAddress.Load(),
+		Crowded:     c.crowded.Load(),
+		Conflicts:   c.conflicts.Load(),
 	}
 	for status := range c.refusals {
 		if n := c.refusals[status].Load(); n > 0 {

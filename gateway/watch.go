@@ -33,6 +33,9 @@ func (g *Gateway) watch(ctx context.Context) {
 			{"gap: messages over websocket.max_deliver_size were not delivered", was.Oversize, is.Oversize},
 			{"accepting paused: out of descriptors or memory", was.AcceptPauses, is.AcceptPauses},
 			{"connections refused: the node is full, or stopping, or has not reached its exchange", was.Refused[503], is.Refused[503]},
+			{"clients refused: clients.max_per_ip of their address", was.PerAddress, is.PerAddress},
+			{"clients refused: more a second than clients.handshake_rate", was.Crowded, is.Crowded},
+			{"X-Forwarded-For and Forwarded contradict each other: neither was believed", was.Conflicts, is.Conflicts},
 			{"source held back: most clients could not keep up", was.Holds, is.Holds},
 		} {
 			if n := w.is - w.was; n > 0 {

@@ -16,6 +16,7 @@ const (
 	fieldVersion
 	fieldProtocol
 	fieldLastEvent
+	fieldForwarded // any of the three
 )
 
 // parser collects what the lines say.
@@ -40,16 +41,24 @@ func known(name []byte) field {
 		f, want = fieldOrigin, "Origin"
 	case 7:
 		f, want = fieldUpgrade, "Upgrade"
+	case 9:
+		f, want = fieldForwarded, "Forwarded"
 	case 10:
 		f, want = fieldConnection, "Connection"
 	case 13:
 		f, want = fieldLastEvent, "Last-Event-ID"
 	case 14:
 		f, want = fieldContentLength, "Content-Length"
+	case 15:
+		f, want = fieldForwarded, "X-Forwarded-For"
 	case 17:
-		f, want = fieldTransferEncoding, "Transfer-Encoding"
-		if lowerByte(name[0]) == 's' {
+		switch lowerByte(name[0]) {
+		case 's':
 			f, want = fieldKey, "Sec-WebSocket-Key"
+		case 't':
+			f, want = fieldTransferEncoding, "Transfer-Encoding"
+		default:
+			f, want = fieldForwarded, "X-Forwarded-Proto"
 		}
 	case 21:
 		f, want = fieldVersion, "Sec-WebSocket-Version"
@@ -128,6 +137,8 @@ func (p *parser) field(f field, value []byte) *Error {
 			return errLastEventTwice
 		}
 		p.head.LastEvent = value
+	case fieldForwarded:
+		p.head.Forwarded = true
 	case fieldUpgrade:
 		p.up.protocol(value)
 	case fieldConnection:

@@ -28,6 +28,7 @@ func FuzzHead(f *testing.F) {
 		head("GET /readyz HTTP/1.0"),
 		head("POST / HTTP/1.1", "Host: a", "Content-Length: 1") + "x",
 		head("OPTIONS * HTTP/1.1", "Host: a", "Upgrade: h2c"),
+		head("GET / HTTP/1.0", "X-Forwarded-For: ::1, x", "Forwarded: for=a", "x-forwarded-proto:\thttps ", "X:", "forwarded: \""),
 		"GET / HTTP/1.1\nHost: a\n\n",
 	} {
 		f.Add([]byte(s), uint16(len(s)/2))
@@ -81,6 +82,9 @@ func checkVerdict(t *testing.T, b []byte) {
 	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(given)))
 	if err == nil && (r.Method != string(h.Method) || r.RequestURI != string(h.Target) || r.Host != string(h.Host) || r.ProtoMinor != h.Minor) {
 		t.Fatalf("net/http sees %s %s %q %d, not %s", r.Method, r.RequestURI, r.Host, r.ProtoMinor, show(h))
+	}
+	if err == nil {
+		checkValues(t, b, h, r.Header)
 	}
 	if !h.WebSocket {
 		return

@@ -37,6 +37,10 @@ type Head struct {
 	// JSON says that the subprotocol warren.v1.json is offered.
 	JSON bool
 
+	// Forwarded says that there is a field X-Forwarded-For, X-Forwarded-Proto or
+	// Forwarded. Anybody may send those, and anything in them: see Values.
+	Forwarded bool
+
 	// Minor is the x of HTTP/1.x.
 	Minor int
 
