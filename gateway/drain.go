@@ -175,7 +175,7 @@ func (g *Gateway) vacate(ctx context.Context, failed <-chan error) error {
 	}
 	g.empty()
 	g.drain.mu.Lock()
-	until := g.drain.until
+	until := g.drain.until.Add(tickEvery) // the shards close the last one at the very end
 	g.drain.mu.Unlock()
 	for g.clients.Load() > 0 && time.Now().Before(until) && ctx.Err() == nil {
 		if err := pause(ctx, time.Until(until), failed, g.quiet); err != nil {

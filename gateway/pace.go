@@ -11,65 +11,74 @@ const paceMillis = 5
 
 // pace is how a shard is emptied.
 type pace struct {
-	on    bool
-	until uint32  // shard.now: when the last client is to be closed
-	at    uint32  // shard.now: when it was last looked at
-	due   float64 // clients, less than one between looks
-	slot  int     // the next to look at
+	on     bool
+	began  uint32  // shard.now
+	period float64 // milliseconds
+	at     float64 // milliseconds since it began: when the last client was due
+	slot   int     // the next to look at
 }
 
 // empty begins to close the clients, evenly until then.
 func (s *shard) empty(until uint32) {
-	s.pace = pace{on: true, until: until, at: s.now}
+	s.pace = pace{on: true, began: s.now, period: float64(int32(until - s.now))}
 	for c := range s.waiting {
 		delete(s.waiting, c)
 		s.refuse(c, request.ErrDraining)
 	}
 }
 
-// closeSome closes as many clients as are due. What is due is told from those
-// that are left: newcomers, and clients that leave by themselves, change the
-// rate, and leave it even.
+// next is whether one more of so many clients is due by now. What is left of the
+// period is spread over those that are left: newcomers, and clients that leave
+// by themselves, change the rate, and leave it even.
+func (p *pace) next(clients int, now float64) bool {
+	if now < p.period {
+		due := p.at + (p.period-p.at)/float64(clients)
+		if due > now {
+			return false
+		}
+		p.at = due
+	}
+	return true
+}
+
+// closeSome closes as many clients as are due.
 func (s *shard) closeSome() {
 	p := &s.pace
-	if !p.on || s.clients == 0 || s.stopping {
-		p.at = s.now
+	if !p.on || s.stopping {
 		return
 	}
-	left, passed := int32(p.until-p.at), int32(s.now-p.at)
-	switch {
-	case left <= 0 || passed >= left:
-		p.due = float64(s.clients)
-	case passed < paceMillis:
-		return
-	default:
-		p.due += float64(s.clients) * float64(passed) / float64(left)
+	now := float64(s.now - p.began)
+	for s.clients > 0 && p.next(s.clients, now) {
+		s.shut(s.nextOpen(), statusServiceRestart, s.g.reason(), writeLog)
 	}
-	p.at = s.now
-	reason := reasonMove
-	if s.g.o.Drain.Period == 0 {
-		reason = reasonRestart
+}
+
+// nextOpen is the next open client, of whom there are some, in turn.
+func (s *shard) nextOpen() *client {
+	for {
+		s.pace.slot++
+		if s.pace.slot >= len(s.slots) {
+			s.pace.slot = 0
+		}
+		if c := s.slots[s.pace.slot].c; c != nil && c.state == open {
+			return c
+		}
 	}
-	for range s.slots {
-		if p.due < 1 || s.clients == 0 {
-			break
-		}
-		if p.slot >= len(s.slots) {
-			p.slot = 0
-		}
-		if c := s.slots[p.slot].c; c != nil && c.state == open {
-			p.due--
-			s.shut(c, statusServiceRestart, reason, writeLog)
-		}
-		p.slot++
+}
+
+// reason is why clients of a drain are closed.
+func (g *Gateway) reason() string {
+	if g.o.Drain.Period == 0 {
+		return reasonRestart
 	}
+	return reasonMove
 }
 
 // stop closes every client that is left, each with what its log still has for it.
 func (s *shard) stop(now bool) {
 	s.stopping = true
 	s.leavePort()
-	code, reason := statusServiceRestart, reasonRestart
+	code, reason := statusServiceRestart, s.g.reason()
 	if now {
 		code, reason = ws.StatusGoingAway, reasonStop
 	}

@@ -1,0 +1,98 @@
+package gateway
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// guests fills a stage with open clients.
+func guests(t testing.TB, st *stage, n int) {
+	t.Helper()
+	want := st.s.clients + n
+	for range n {
+		st.ask(t, "/ws/room")
+	}
+	for st.s.clients < want {
+		st.events(t)
+	}
+}
+
+// Clients are closed evenly, however unevenly the shard gets to it, and whoever
+// comes and goes by itself meanwhile.
+func TestPaceIsEven(t *testing.T) {
+	const (
+		count  = 400
+		period = 4000 // milliseconds
+		parts  = 8
+	)
+	for name, churn := range map[string]int{"nobody else": 0, "some leave": -20, "some come": 20} {
+		t.Run(name, func(t *testing.T) {
+			st := newStage(t, Options{Drain: DrainOptions{Period: period * 1e6}})
+			guests(t, st, count)
+			random := rand.New(rand.NewPCG(1, 2))
+			s := st.s
+			began := s.now
+			s.empty(began + period)
+			var closed [parts]int
+			churned := 0
+			for s.now-began < period {
+				s.now += 1 + random.Uint32N(25)
+				if passed := int(min(s.now-began, period)); churn > 0 && churned < churn*passed/period {
+					now := s.now
+					guests(t, st, 1) // takes the time of the real clock
+					s.now, churned = now, churned+1
+				} else if churn < 0 && churned < -churn*passed/period {
+					for _, a := range st.clients {
+						if a.c.state == open {
+							s.drop(a.c, endReset)
+							break
+						}
+					}
+					churned++
+				}
+				before := s.clients
+				s.closeSome()
+				closed[min(s.now-began, period-1)*parts/period] += before - s.clients
+			}
+			if s.clients != 0 {
+				t.Errorf("%d clients are left at the end", s.clients)
+			}
+			total := 0
+			for _, n := range closed {
+				total += n
+			}
+			for i, n := range closed {
+				if share := float64(n) / (float64(total) / parts); share > 1.2 || share < 0.8 {
+					t.Errorf("part %d of %d has %.2f of its share: %v", i, parts, share, closed)
+				}
+			}
+			if got, want := total-max(churn, 0), count+min(churn, 0); got < want-1 || got > want+1 {
+				t.Errorf("%d were closed, want %d and newcomers", got, want)
+			}
+		})
+	}
+}
+
+// All at once if there is no period, and nobody after an Undrain.
+func TestPaceEnds(t *testing.T) {
+	st := newStage(t, Options{})
+	guests(t, st, 10)
+	s := st.s
+	s.empty(s.now + 1000)
+	s.now += 500
+	s.closeSome()
+	if s.clients != 5 {
+		t.Errorf("%d clients are left after half of the time, of 10", s.clients)
+	}
+	s.pace.on = false
+	s.now += 5000
+	s.closeSome()
+	if s.clients != 5 {
+		t.Errorf("%d clients are left after the drain ended, of 5", s.clients)
+	}
+	s.empty(s.now)
+	s.closeSome()
+	if s.clients != 0 {
+		t.Errorf("%d clients are left of a drain without a period", s.clients)
+	}
+}
