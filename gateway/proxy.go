@@ -50,9 +50,8 @@ func (s *shard) prefaced(c *client, b []byte) ([]byte, bool) {
 		s.keepRequest(c, b)
 		return nil, false
 	}
-	if c.preface == mustPreface && !h.Local {
-		c.from, c.secure = h.Source, h.TLS
-		c.trusted = s.g.trusted.Contains(c.from.Addr())
+	if c.preface == mustPreface {
+		s.believe(c, h)
 	}
 	c.preface = noPreface
 	b = b[n:]
@@ -65,6 +64,19 @@ func (s *shard) prefaced(c *client, b []byte) ([]byte, bool) {
 		return nil, false
 	}
 	return b, true
+}
+
+// believe takes the word of a trusted proxy for who c is.
+func (s *shard) believe(c *client, h forwarded.Proxy) {
+	c.secure = h.TLS
+	if h.Local {
+		// The proxy itself, or somebody it has no address of: whose fields those of
+		// the request are, nobody knows.
+		c.trusted = false
+		return
+	}
+	c.from = h.Source
+	c.trusted = s.g.trusted.Contains(c.from.Addr())
 }
 
 // identify looks at what a trusted proxy says of whom it forwards. head is all of

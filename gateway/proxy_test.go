@@ -193,6 +193,7 @@ func TestForwardedFields(t *testing.T) {
 		"forged":               {fields, stranger, "", []string{"X-Forwarded-For: 203.0.113.9", "Forwarded: for=203.0.113.9", "X-Forwarded-Proto: https"}, "", false},
 		"forged behind a proxy": {headers, "127.0.0.1", header(t, 2, "203.0.113.8:80"),
 			[]string{"X-Forwarded-For: 203.0.113.9"}, "203.0.113.8:80", false},
+		"forged by nobody known": {headers, "127.0.0.1", "PROXY UNKNOWN\r\n", []string{"X-Forwarded-For: 203.0.113.9"}, "", false},
 		"proxy behind a proxy": {headers, "127.0.0.1", header(t, 2, "127.0.0.1:80"),
 			[]string{"X-Forwarded-For: 203.0.113.9"}, "203.0.113.9", false},
 	} {

@@ -28,7 +28,7 @@ func cutElement(b []byte) (rest, elem []byte) {
 	quoted := false
 	for i := len(b) - 1; i >= 0; i-- {
 		switch {
-		case b[i] == '"' && !(quoted && escaped(b[:i])):
+		case b[i] == '"' && !escaped(b[:i]):
 			quoted = !quoted
 		case b[i] == ',' && !quoted:
 			return b[:i], b[i+1:]
@@ -109,7 +109,7 @@ func cutQuoted(b []byte) (value, rest []byte, ok bool) {
 	if end >= 0 && b[end] == '"' {
 		return b[:end], b[end+1:], true
 	}
-	value = []byte{} // without its backslashes; hardly anybody has any
+	// Without its backslashes; hardly anybody sends any.
 	for i := 0; i < len(b); i++ {
 		switch c := b[i]; {
 		case c == '"':

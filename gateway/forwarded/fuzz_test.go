@@ -128,10 +128,10 @@ func modelAddr(e string) (netip.Addr, bool) {
 	if strings.Contains(e, "%") {
 		return netip.Addr{}, false
 	}
-	if i := strings.LastIndex(e, ":_"); i >= 0 && strings.Trim(strings.ToLower(e[i+2:]), "abcdefghijklmnopqrstuvwxyz0123456789._-") == "" && len(e) > i+2 {
+	const pseudonym = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+	if i := strings.LastIndex(e, ":_"); i >= 0 && len(e) > i+2 && strings.Trim(e[i+2:], pseudonym) == "" {
 		e = e[:i] + ":1"
-	}
-	if a, err := netip.ParseAddr(e); err == nil {
+	} else if a, err := netip.ParseAddr(e); err == nil {
 		return a.Unmap(), true
 	}
 	if p, err := netip.ParseAddrPort(e); err == nil && len(e)-strings.LastIndex(e, ":") <= len(":65535") {
@@ -148,6 +148,7 @@ func modelAddr(e string) (netip.Addr, bool) {
 func FuzzForwarded(f *testing.F) {
 	for _, s := range []string{"", `for="`, `for=198.51.100.1;x="\`, `\\"\",=`, "for=_x, for=10.0.0.2;by=\"a,\\\",b\"", `""""`} {
 		f.Add(s, `a,"\b`)
+		f.Add(s, `,\`)
 	}
 	trusted := trust(f, proxies)
 	f.Fuzz(func(t *testing.T, before, text string) {

@@ -13,11 +13,10 @@ const maxAddr = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255")
 func parseNode(b []byte) netip.Addr {
 	if len(b) == 0 || b[0] != '[' {
 		host, port, found := bytes.Cut(b, []byte{':'})
-		a := parseAddr(host)
-		if !a.Is4() || found && !isPort(port) {
+		if found && !isPort(port) {
 			return netip.Addr{}
 		}
-		return a
+		return parseAddr(host) // without a colon it is IPv4
 	}
 	end := bytes.IndexByte(b, ']')
 	if end < 0 {

@@ -95,7 +95,7 @@ func TestForwarded(t *testing.T) {
 }
 
 func TestValuesAllocation(t *testing.T) {
-	in := []byte(upgrade(getRoom, "X-Forwarded-For: 203.0.113.9", "X-Forwarded-For: 10.0.0.1", "Forwarded: for=a"))
+	in := []byte(upgrade(getRoom, "X-Forwarded-For: 203.0.113.9", "x-forwarded-for: 10.0.0.1", "Forwarded: for=a"))
 	if n := testing.AllocsPerRun(100, func() {
 		h, err := request.Parse(in)
 		if err != nil || !h.Forwarded {
