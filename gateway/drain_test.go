@@ -327,3 +327,17 @@ func TestAdoptRefuses(t *testing.T) {
 		t.Errorf("adopted: %v", err)
 	}
 }
+
+// A node answers for its event loops while they go round.
+func TestAlive(t *testing.T) {
+	n, end := serving(t, gateway.Options{Shards: 3}, nil)
+	if err := n.Alive(within(t)); err != nil {
+		t.Error(err)
+	}
+	wantEnd(t, end(nil))
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := n.Alive(gone); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "3 of 3 event loops") {
+		t.Errorf("after its end: %v", err)
+	}
+}

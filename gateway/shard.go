@@ -103,9 +103,10 @@ type note struct {
 	text []byte   // noteTell
 	m    *Message // noteDirect
 
-	from  netip.AddrPort // noteAdopt
-	until uint32         // noteEmpty: shard.now
-	now   bool           // noteStop
+	from   netip.AddrPort // noteAdopt
+	until  uint32         // noteEmpty: shard.now
+	now    bool           // noteStop
+	answer chan<- int     // noteAnswer: gets the shard's number; has room
 }
 
 type noteKind uint8
@@ -118,6 +119,7 @@ const (
 	noteFill                   // no more
 	noteLeave                  // accept no more connections
 	noteStop                   // close every client, take no more
+	noteAnswer                 // say that the loop goes round
 	noteExit                   // end
 )
 
@@ -288,6 +290,8 @@ func (s *shard) readMail() {
 			s.leavePort()
 		case noteStop:
 			s.stop(n.now)
+		case noteAnswer:
+			n.answer <- s.number
 		case noteExit:
 			s.done = true
 		}
