@@ -176,7 +176,9 @@ func (s *shard) poll() error {
 	s.sleeping.Store(false)
 	s.now = s.g.clock()
 	if wait < 0 {
-		s.nextTick = s.now // it may have been weeks: the clock wraps
+		// It may have been weeks, and the clock wraps. Not at once: a listener
+		// that rests would be asked again without a pause.
+		s.nextTick = s.now + uint32(tickEvery.Milliseconds())
 	}
 	if err != nil {
 		return fmt.Errorf("shard: %w", err)
