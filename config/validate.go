@@ -102,7 +102,7 @@ var rules = []rule{
 		"IP addresses or prefixes such as 10.0.0.0/8, whose bits beyond their length are 0", ""},
 
 	{"haproxy.agent_listen", func(c *Config) bool { return c.HAProxy.AgentListen == "" || isListen(c.HAProxy.AgentListen) },
-		`empty, or host:port with a port of 0 to 65535, such as "127.0.0.1:3010"`, ""},
+		`empty, or host:port with a port of 0 to 65535, such as "127.0.0.1:3004"`, ""},
 	{"haproxy.agent_listen", func(c *Config) bool { return c.HAProxy.AgentListen != c.Listen || hasPort(c.Listen, "0") },
 		"another address than", "listen"},
 	{"haproxy.agent_listen", func(c *Config) bool {

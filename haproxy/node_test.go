@@ -3,10 +3,12 @@ package haproxy_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/pires/go-proxyproto"
 
 	"warren/haproxy/haproxytest"
 )
@@ -24,18 +27,40 @@ const limit = time.Minute // for anything to happen; the machine may be busy
 type node struct {
 	name     string
 	server   *httptest.Server
+	page     http.Handler // for plain requests; a line of text
 	ready    atomic.Bool
+	full     atomic.Bool // refuses what isn't a check, with 503
 	upgrades atomic.Int64
+	refusals atomic.Int64
 
 	mu       sync.Mutex
-	requests []*http.Request // but for checks
-	sockets  map[string]int  // requests a connection, by the client's address
+	requests []request // but for checks
+	checks   []request
+	sockets  map[string]int // requests a connection, by the proxy's address
 }
 
-func newNode(t *testing.T, name string) *node {
+// request is one that arrived, and the PROXY header before it, if any.
+type request struct {
+	*http.Request
+	socket string // the address of HAProxy's socket
+	header *proxyproto.Header
+}
+
+type connKey struct{}
+
+// newNode starts a node for the clients of a form.
+func newNode(t *testing.T, name string, form haproxytest.Form) *node {
+	t.Helper()
 	n := &node{name: name, sockets: map[string]int{}}
 	n.ready.Store(true)
-	n.server = httptest.NewServer(n)
+	n.server = httptest.NewUnstartedServer(n)
+	if form == haproxytest.Production || form == haproxytest.TCP {
+		n.server.Listener = &proxyproto.Listener{Listener: n.server.Listener} // it requires a header
+	}
+	n.server.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		return context.WithValue(ctx, connKey{}, c)
+	}
+	n.server.Start()
 	t.Cleanup(n.server.Close)
 	return n
 }
@@ -43,20 +68,37 @@ func newNode(t *testing.T, name string) *node {
 func (n *node) addr() string { return n.server.Listener.Addr().String() }
 
 func (n *node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == "/readyz" && r.Header.Get("X-Forwarded-For") == "" { // HAProxy's own check
-		if !n.ready.Load() {
-			http.Error(w, "draining", http.StatusServiceUnavailable)
-		}
-		return
+	seen := request{Request: r, socket: r.RemoteAddr}
+	if c, ok := r.Context().Value(connKey{}).(*proxyproto.Conn); ok {
+		seen.socket, seen.header = c.Raw().RemoteAddr().String(), c.ProxyHeader()
 	}
+	check := r.URL.Path == "/readyz"
 	n.mu.Lock()
-	n.requests = append(n.requests, r)
-	n.sockets[r.RemoteAddr]++
-	n.mu.Unlock()
-	if r.Header.Get("Upgrade") == "" {
-		fmt.Fprintf(w, "%s answers %s", n.name, r.URL.Path)
-		return
+	if check {
+		n.checks = append(n.checks, seen)
+	} else {
+		n.requests = append(n.requests, seen)
+		n.sockets[seen.socket]++
 	}
+	n.mu.Unlock()
+	switch {
+	case check && !n.ready.Load():
+		http.Error(w, "draining", http.StatusServiceUnavailable)
+	case check:
+	case n.full.Load() && r.URL.Path != "/":
+		n.refusals.Add(1)
+		w.Header().Set("Retry-After", "7")
+		http.Error(w, n.name+" is full", http.StatusServiceUnavailable)
+	case r.Header.Get("Upgrade") != "":
+		n.upgrade(w, r)
+	case n.page != nil:
+		n.page.ServeHTTP(w, r)
+	default:
+		fmt.Fprintf(w, "%s answers %s", n.name, r.URL.Path)
+	}
+}
+
+func (n *node) upgrade(w http.ResponseWriter, r *http.Request) {
 	// It checks that Origin's host is Host, as the gateway does.
 	ws, err := websocket.Accept(w, r, nil)
 	if err != nil {
@@ -76,17 +118,32 @@ func (n *node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // seen returns the requests so far.
-func (n *node) seen() []*http.Request {
+func (n *node) seen() []request {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return append([]*http.Request(nil), n.requests...)
+	return slices.Clone(n.requests)
 }
 
-func start(t *testing.T) (*haproxytest.Proxy, [2]*node) {
+// forms are those that are tested alike.
+var forms = []haproxytest.Form{haproxytest.Plain, haproxytest.Production, haproxytest.Tutorial, haproxytest.TCP}
+
+// each runs test for some forms at the same time: mostly they wait for HAProxy.
+func each(t *testing.T, forms []haproxytest.Form, test func(*testing.T, haproxytest.Form)) {
+	t.Parallel()
+	for _, f := range forms {
+		t.Run(f.String(), func(t *testing.T) {
+			t.Parallel()
+			test(t, f)
+		})
+	}
+}
+
+// start runs HAProxy before two nodes. Other options are o's.
+func start(t *testing.T, o haproxytest.Options) (*haproxytest.Proxy, [2]*node) {
 	t.Helper()
-	nodes := [2]*node{newNode(t, "one"), newNode(t, "two")}
-	p := haproxytest.New(t, [2]string{nodes[0].addr(), nodes[1].addr()})
-	return p, nodes
+	nodes := [2]*node{newNode(t, "one", o.Form), newNode(t, "two", o.Form)}
+	o.Nodes = [2]string{nodes[0].addr(), nodes[1].addr()}
+	return haproxytest.Run(t, o), nodes
 }
 
 func within(t *testing.T) context.Context {
@@ -101,17 +158,36 @@ type tunnel struct {
 	t *testing.T
 }
 
-func open(t *testing.T, p *haproxytest.Proxy, client *http.Client) tunnel {
+// dial opens a WebSocket from an address of this machine; empty: any.
+func dial(t *testing.T, p *haproxytest.Proxy, from string) (*websocket.Conn, *http.Response, error) {
 	t.Helper()
-	ws, _, err := websocket.Dial(within(t), "ws://"+p.Addr()+"/ws/room", &websocket.DialOptions{
-		HTTPClient: client,
-		HTTPHeader: http.Header{"Origin": {"http://" + p.Addr()}},
+	return websocket.Dial(within(t), p.URL("/ws/room"), &websocket.DialOptions{
+		HTTPClient: clientFrom(p, from),
+		HTTPHeader: http.Header{"Origin": {p.Site("")}},
 	})
+}
+
+func open(t *testing.T, p *haproxytest.Proxy) tunnel { return openFrom(t, p, "") }
+
+func openFrom(t *testing.T, p *haproxytest.Proxy, from string) tunnel {
+	t.Helper()
+	ws, _, err := dial(t, p, from)
 	if err != nil {
 		t.Fatalf("opening a tunnel: %v", err)
 	}
 	t.Cleanup(func() { ws.CloseNow() })
 	return tunnel{ws, t}
+}
+
+// clientFrom is p's client, on an address of this machine.
+func clientFrom(p *haproxytest.Proxy, from string) *http.Client {
+	client := p.Client()
+	client.Timeout = limit
+	if from != "" {
+		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+		client.Transport.(*http.Transport).DialContext = dialer.DialContext
+	}
+	return client
 }
 
 // node asks through the tunnel which one is at its end.
@@ -138,14 +214,25 @@ type wire struct {
 	read *bufio.Reader
 }
 
-func client(t *testing.T, p *haproxytest.Proxy) *http.Client {
+func keeper(t *testing.T, p *haproxytest.Proxy) *http.Client {
+	t.Helper()
+	conn := connect(t, p)
+	return &http.Client{Transport: &wire{conn, bufio.NewReader(conn)}, Timeout: limit}
+}
+
+// connect opens a connection, with TLS if there is.
+func connect(t *testing.T, p *haproxytest.Proxy) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", p.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return &http.Client{Transport: &wire{conn, bufio.NewReader(conn)}, Timeout: limit}
+	if config := p.TLS(); config != nil {
+		config.ServerName = "localhost"
+		return tls.Client(conn, config)
+	}
+	return conn
 }
 
 func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {

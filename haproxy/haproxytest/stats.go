@@ -34,7 +34,7 @@ func (p *Proxy) Nodes() ([]Node, error) {
 		return nil, err
 	}
 	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(answer, "# "))).ReadAll()
-	if err != nil || len(rows) != 3 {
+	if err != nil || len(rows) < 3 {
 		return nil, fmt.Errorf("reading HAProxy's statistics %q: %w", answer, err)
 	}
 	column := map[string]int{}

@@ -9,12 +9,19 @@ import (
 // startLimit is generous: two checks of each node on a busy machine.
 const startLimit = time.Minute
 
-// New starts HAProxy for a test, on a free port, and ends it with the test.
+// New starts HAProxy in plain form for a test, on a free port, and ends it with
+// the test.
 func New(t testing.TB, nodes [2]string) *Proxy {
+	t.Helper()
+	return Run(t, Options{Nodes: nodes})
+}
+
+// Run starts HAProxy for a test and ends it with the test.
+func Run(t testing.TB, o Options) *Proxy {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
-	p, err := Start(ctx, Options{Nodes: nodes})
+	p, err := Start(ctx, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -110,6 +110,7 @@ func (d *demo) start(ctx context.Context, o options) error {
 
 	var err error
 	d.proxy, err = haproxytest.Start(ctx, haproxytest.Options{
+		Form:   haproxytest.Tutorial, // no certificate that browsers would have to be told of
 		Listen: o.listen,
 		Nodes:  [2]string{d.nodes[0].addr, d.nodes[1].addr},
 		Output: d.out.Prefixed("haproxy | "),
@@ -167,7 +168,8 @@ func (d *demo) stop() error {
 	var stopping errgroup.Group
 	for _, n := range d.nodes {
 		if n != nil {
-			stopping.Go(func() error { return n.process.Stop(syscall.SIGTERM, nodeGrace) })
+			// Not SIGTERM: it would send its clients to the other node first.
+			stopping.Go(func() error { return n.process.Stop(syscall.SIGINT, nodeGrace) })
 		}
 	}
 	err := stopping.Wait()
