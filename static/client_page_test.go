@@ -97,6 +97,14 @@ func hidden(t *testing.T, f *fake, js *runtime) {
 	js.do(`clock.advance(1000); show('visible')`)
 	js.waits(1500)
 	js.do(`clock.advance(1500)`)
+	c = f.welcome()
+	// A node that sends it on has no such wish.
+	js.wait(`c.state === 'open'`)
+	js.do(`show('hidden')`)
+	c.end(1012, move)
+	js.wait(`c.state === 'waiting'`)
+	js.waits(125)
+	js.do(`show('visible')`)
 	f.welcome()
 }
 

@@ -108,6 +108,62 @@ func clientCloseCodes(t *testing.T, f *fake, js *runtime) {
 	js.quiet()
 }
 
+// A node that drains spreads its clients itself: they come back at once.
+func movedOn(t *testing.T, f *fake, js *runtime) {
+	lasts := func(ms int) *conn {
+		t.Helper()
+		c := f.welcome()
+		js.wait(`c.state === 'open'`)
+		js.do(`clock.advance(%d)`, ms)
+		return c
+	}
+	ends := func(c *conn, code websocket.StatusCode, reason string, wait float64) {
+		t.Helper()
+		c.end(code, reason)
+		js.wait(`c.state === 'waiting'`)
+		js.waits(wait)
+		js.logged("close", fmt.Sprintf("close %d %s opened %v", code, reason, wait))
+		js.do(`clock.advance(%v)`, wait)
+	}
+	refused := func(wait float64) {
+		t.Helper()
+		js.wait(`c.state === 'waiting'`)
+		js.waits(wait)
+		js.do(`log.length = 0; clock.advance(%v)`, wait)
+	}
+	// Failures before it don't count, nor does it need to have lasted.
+	f.refuse.Store(true)
+	js.do(`open(%q)`, f.url+"/ws")
+	refused(125)
+	refused(250)
+	js.wait(`c.state === 'waiting'`)
+	f.refuse.Store(false)
+	js.do(`log.length = 0; clock.advance(500)`)
+	ends(lasts(4999), 1012, move, 125)
+	// But to be sent on and on is a failure.
+	ends(lasts(4999), 1012, move, 1000)
+	ends(lasts(0), 1012, move, 2000)
+	ends(lasts(5000), 1012, move, 125)
+	// It is none itself: that of the attempt which follows is the first one.
+	c := lasts(5000)
+	f.refuse.Store(true)
+	ends(c, 1012, move, 125)
+	refused(125)
+	refused(250)
+	js.wait(`c.state === 'waiting'`)
+	f.refuse.Store(false)
+	js.do(`log.length = 0; clock.advance(500)`)
+	// Whoever closes for another reason, or with another code, doesn't spread them.
+	ends(lasts(5000), 1012, "the node restarts", 2500)
+	ends(lasts(5000), 1012, move+"!", 2500)
+	ends(lasts(5000), 1013, move, 7500)
+	ends(lasts(5000), 1001, move, 125)
+	// Up to 250 ms.
+	js.do(`chance = 1`)
+	ends(lasts(5000), 1012, move, 250)
+	js.do(`c.close()`)
+}
+
 func heartbeat(t *testing.T, f *fake, js *runtime) {
 	js.do(`open(%q, { channels: ['a'] })`, f.url+"/ws")
 	c := f.welcome()

@@ -25,6 +25,7 @@ func TestClient(t *testing.T) {
 		"later versions":   laterVersions,
 		"backoff":          backoff,
 		"close codes":      clientCloseCodes,
+		"moved on":         movedOn,
 		"heartbeat":        heartbeat,
 		"closing":          closing,
 		"listeners":        listeners,

@@ -88,7 +88,7 @@ func (m *model) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.appendLocked("b", "by a program")
 	s := &session{model: m, conn: conn, name: r.URL.Query().Get("session"), steps: m.random.IntN(60), cursors: map[string]int{},
 		owed: []frame{{"type": "welcome", "connection": "c", "node": "n"}}}
-	code := []websocket.StatusCode{0, 0, 1001, 1011, 1012}[m.random.IntN(5)]
+	end := []websocket.CloseError{{}, {}, {Code: 1001}, {Code: 1011}, {Code: 1012}, {Code: 1012, Reason: move}}[m.random.IntN(6)]
 	m.mu.Unlock()
 
 	ctx, cancel := context.WithCancel(context.Background())
@@ -112,11 +112,11 @@ func (m *model) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	})
 	s.run(ctx, incoming)
-	if code == 0 {
+	if end.Code == 0 {
 		_ = tcp.SetLinger(0)
 		tcp.Close()
 	} else {
-		m.running.Go(func() { _ = conn.Close(code, "") })
+		m.running.Go(func() { _ = conn.Close(end.Code, end.Reason) })
 	}
 	cancel()
 }

@@ -63,6 +63,12 @@ const meaning = {
   1013: 'The gateway is overloaded, or this page read too slowly.',
 };
 
+// 1012 has several reasons.
+const restarts = new Map([
+  ['the node drains: come back now', 'The node drains: another one takes over.'],
+  ['messages were lost', 'The node could not get all messages.'],
+]);
+
 // listen makes what is listened to the given channels, and connects.
 function listen(channels) {
   names = channels;
@@ -124,7 +130,7 @@ const told = new Set(['closed', 'connect', 'lost', 'bad_frame', 'bad_protocol'])
 function reasonOf({ code, reason, opened, final, error }) {
   if (final && !error) return 'You disconnected.';
   if (code === 1006 && error) return `${error.message[0].toUpperCase()}${error.message.slice(1)}.`;
-  const known = meaning[code] ?? (opened ? 'The connection was lost.' : `${address} doesn’t answer, or refuses.`);
+  const known = (code === 1012 ? restarts.get(reason) : undefined) ?? meaning[code] ?? (opened ? 'The connection was lost.' : `${address} doesn’t answer, or refuses.`);
   return known + (code === 1006 ? '' : ` (${code}${reason && `: ${reason}`})`);
 }
 

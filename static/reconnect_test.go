@@ -31,6 +31,9 @@ func haste(tab *browsertest.Tab, chance float64) {
 	}`, chance))
 }
 
+// move is the reason of a node's close frames, with 1012, while it drains.
+const move = "the node drains: come back now"
+
 func returnsAfterCut(t *testing.T, f *fake, tab *browsertest.Tab) {
 	tab.Open(f.url + "/#room")
 	c := f.page("room")
@@ -67,24 +70,28 @@ func backoffAndJitter(t *testing.T, f *fake, tab *browsertest.Tab) {
 func closeCodes(t *testing.T, f *fake, tab *browsertest.Tab) {
 	haste(tab, 0.5)
 	for _, c := range []struct {
-		code websocket.StatusCode
-		wait float64 // ms with a chance of one half; -1 for never
-		say  string
+		code   websocket.StatusCode
+		reason string
+		wait   float64 // ms with a chance of one half; -1 for never
+		say    string
 	}{
-		{1000, -1, "ended the connection. (1000: because)"},
-		{1008, -1, "refuses this connection. (1008: because)"},
-		{1001, 125, "The node stops. (1001: because)"},
-		{1009, -1, "too big for the gateway. (1009: because)"},
-		{1011, 125, "internal error. (1011: because)"},
-		{1012, 2500, "The node restarts. (1012: because)"},
-		{1013, 7500, "overloaded, or this page read too slowly. (1013: because)"},
-		{4321, 125, "The connection was lost. (4321: because)"},
+		{1000, "because", -1, "ended the connection. (1000: because)"},
+		{1008, "because", -1, "refuses this connection. (1008: because)"},
+		{1001, "because", 125, "The node stops. (1001: because)"},
+		{1009, "because", -1, "too big for the gateway. (1009: because)"},
+		{1011, "because", 125, "internal error. (1011: because)"},
+		{1012, "because", 2500, "The node restarts. (1012: because)"},
+		{1012, move, 125, "The node drains: another one takes over. (1012: " + move + ")"},
+		{1012, "messages were lost", 2500, "The node could not get all messages. (1012: messages were lost)"},
+		{1012, "constructor", 2500, "The node restarts. (1012: constructor)"},
+		{1013, "because", 7500, "overloaded, or this page read too slowly. (1013: because)"},
+		{4321, "because", 125, "The connection was lost. (4321: because)"},
 	} {
 		tab.Open("about:blank") // so that the page starts anew
 		tab.Open(f.url)
 		server := f.page("")
 		tab.Wait(inState("open"))
-		server.end(c.code, "because")
+		server.end(c.code, c.reason)
 		tab.Wait(fmt.Sprintf(`[...document.querySelectorAll('.note')].some(e => e.textContent.includes(%q))`, c.say))
 		if c.wait >= 0 {
 			f.back(server)

@@ -70,7 +70,7 @@ export interface Closed {
   opened: boolean;
   /** It stays away, until `reconnect()`. */
   final: boolean;
-  /** Otherwise, ms until the next attempt. */
+  /** Otherwise, ms until the next attempt: 250 at most if the node drains and sends its clients on. */
   wait?: number;
   error?: WarrenError;
 }

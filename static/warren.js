@@ -8,6 +8,7 @@ const LIMITS = {
   backoffMin: 250, // ceiling of the first wait; it doubles with each failure
   backoffMax: 30_000,
   spread: 5_000, // after 1012 and 1013, which hit many clients at once
+  move: 250, // when the node spreads its clients itself: jitter
   busy: 5_000, // after 1013 nobody comes sooner
   settled: 5_000, // a connection that lasted so long was no failure
   handshake: 10_000, // from the attempt to the node's welcome
@@ -29,6 +30,9 @@ const LIMITS = {
 // protocol (1002, 1003, 1007, 1010), may not be here (1008), or was dismissed
 // (1000). 1009 costs the message that was too large, not the connection.
 const FINAL = new Set([1000, 1002, 1003, 1007, 1008, 1010]);
+
+// The reason, with 1012, of a node that sends its clients away one by one.
+const MOVE = 'the node drains: come back now';
 
 /**
  * What publishes, requests and subscriptions fail with. `code` is the node's
@@ -156,6 +160,7 @@ export class Connection extends Emitter {
   #socket = null;
   #turn = 0; // what belongs to an older attempt is ignored
   #failures = 0;
+  #moves = 0; // in a row, each after moments
   #openedAt = 0;
   #next = { at: 0, asked: false }; // when the next attempt would be if the page were visible; the node asked for patience
   #timers = {}; // by name: deadline, retry, ping, pong, drain
@@ -273,7 +278,7 @@ export class Connection extends Emitter {
   /** Tries now rather than later. Also takes up again, with all subscriptions, what is closed. */
   reconnect() {
     if (this.#state === 'closed') {
-      this.#failures = 0;
+      this.#failures = this.#moves = 0;
       this.#error = undefined;
       this.#hook();
       this.#attempt();
@@ -361,7 +366,7 @@ export class Connection extends Emitter {
 
   #lost(code, reason, error) {
     const opened = this.#state === 'open';
-    if (opened && this.#clock.now() - this.#openedAt >= LIMITS.settled) this.#failures = 0;
+    if (opened && this.#clock.now() - this.#openedAt >= LIMITS.settled) this.#failures = this.#moves = 0;
     const large = code === 1009 ? this.#outbox.largestSent() : undefined;
     this.#release();
     const turn = this.#turn;
@@ -371,9 +376,11 @@ export class Connection extends Emitter {
       this.#finish({ code, reason, opened }, new WarrenError('closed', `the node closed the connection with ${code}${reason && `: ${reason}`}`));
       return;
     }
-    const wait = backoff(code, this.#failures++, this.#random);
-    this.#next = { at: this.#clock.now() + wait, asked: code === 1012 || code === 1013 };
-    const stretched = isHidden() ? wait * LIMITS.hidden : isOffline() ? Math.max(wait, LIMITS.backoffMax) : wait;
+    const moved = code === 1012 && reason === MOVE;
+    // To be sent on is no failure; to be sent on and on, as by nodes that all drain, is.
+    const wait = moved && this.#moves++ === 0 ? this.#random() * LIMITS.move : backoff(moved ? 0 : code, this.#failures++, this.#random);
+    this.#next = { at: this.#clock.now() + wait, asked: !moved && (code === 1012 || code === 1013) };
+    const stretched = isHidden() && !moved ? wait * LIMITS.hidden : isOffline() ? Math.max(wait, LIMITS.backoffMax) : wait;
     this.#timer('retry', stretched, () => this.#attempt());
     this.#state = 'waiting';
     if (error) this[emit]('error', error);

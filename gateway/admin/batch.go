@@ -120,7 +120,7 @@ func (s *Server) submit(ctx context.Context, b *batch, parser *lineParser, line 
 		return err
 	}
 	m.Settled = b.await()
-	err := s.to.Submit(ctx, m)
+	err := s.node.Submit(ctx, m)
 	if err == nil {
 		return nil
 	}

@@ -30,7 +30,7 @@ func within(t testing.TB) context.Context {
 	return ctx
 }
 
-// fake is a Publisher that keeps what it is given, and confirms as it is told.
+// fake is a Node that keeps what it is given, and confirms as it is told.
 type fake struct {
 	mu        sync.Mutex
 	status    error                   // guarded by mu
@@ -38,6 +38,7 @@ type fake struct {
 	settle    func(m gateway.Message) // guarded by mu: nil confirms at once
 	published []gateway.Message       // guarded by mu
 	changed   chan struct{}           // guarded by mu: closed and replaced at each message
+	drained   gateway.DrainState      // guarded by mu
 }
 
 func newFake() *fake { return &fake{changed: make(chan struct{})} }
@@ -89,6 +90,37 @@ func (f *fake) Status() error {
 	return f.status
 }
 
+func (f *fake) Drain() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.drained.Phase == gateway.Serving {
+		f.drained.Phase, f.status = gateway.Announced, gateway.ErrDraining
+	}
+}
+
+func (f *fake) Undrain() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.drained.Phase == gateway.Stopping {
+		return gateway.ErrStopping
+	}
+	f.drained.Phase, f.status = gateway.Serving, nil
+	return nil
+}
+
+func (f *fake) Drained() gateway.DrainState {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.drained
+}
+
+// leave makes it a node in some phase of a drain.
+func (f *fake) leave(phase gateway.DrainPhase, clients int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.drained = gateway.DrainState{Phase: phase, Clients: clients}
+}
+
 // wait returns what was published once it is at least n messages.
 func (f *fake) wait(t *testing.T, n int) []gateway.Message {
 	t.Helper()
@@ -122,12 +154,18 @@ type server struct {
 	done <-chan error // of Serve
 }
 
-func start(t *testing.T, o admin.Options, to admin.Publisher) *server {
+func start(t *testing.T, o admin.Options, node admin.Node) *server {
 	t.Helper()
-	s := admin.New(o, to)
+	s := admin.New(o, node)
 	if err := s.Listen("127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
+	return run(t, s)
+}
+
+// run serves until the test ends.
+func run(t *testing.T, s *admin.Server) *server {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx); close(done) }()

@@ -31,7 +31,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request, channel string)
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.o.ConfirmTimeout)
 	defer cancel()
-	id, err := s.to.Publish(ctx, gateway.Message{Channel: channel, Payload: payload, Text: text})
+	id, err := s.node.Publish(ctx, gateway.Message{Channel: channel, Payload: payload, Text: text})
 	if err != nil {
 		s.refuse(w, r, problemOf(err))
 		return

@@ -10,6 +10,7 @@ import (
 
 const (
 	pathPublish = "/publish"
+	pathDrain   = "/drain"
 	pathHealth  = "/healthz"
 	pathReady   = "/readyz"
 )
@@ -46,12 +47,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	case named:
 		s.refuse(w, r, &problem{status: http.StatusNotFound, detail: request.ErrChannel.Reason})
+	case path == pathDrain:
+		if s.allowed(w, r, http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete) {
+			s.drain(w, r)
+		}
 	case path == pathHealth, path == pathReady:
 		if s.allowed(w, r, http.MethodGet, http.MethodHead) {
 			s.health(w, path == pathReady)
 		}
 	default:
-		s.refuse(w, r, &problem{status: http.StatusNotFound, detail: "there is /publish, /publish/{channel}, /healthz and /readyz"})
+		s.refuse(w, r, &problem{status: http.StatusNotFound, detail: "there is /publish, /publish/{channel}, /drain, /healthz and /readyz"})
 	}
 }
 
@@ -71,7 +76,7 @@ func (s *Server) allowed(w http.ResponseWriter, r *http.Request, methods ...stri
 func (s *Server) health(w http.ResponseWriter, ready bool) {
 	var why error
 	if ready {
-		why = s.to.Status()
+		why = s.node.Status()
 	}
 	status, body := gateway.Health(why)
 	answer(w, status, "application/json", body)

@@ -1,11 +1,14 @@
 // Package admin is the listener that only a machine, or a network of one's
-// own, should reach: publishing over HTTP, and the health checks. There is no
-// login.
+// own, should reach: publishing over HTTP, the drain, and the health checks. There
+// is no login.
 //
-//	POST /publish/{channel}   the body is a message of that channel
-//	POST /publish             the body is a message of root
-//	POST /publish             with Content-Type application/x-ndjson: a message a line
-//	GET  /healthz, /readyz    as on the gateway's own port
+//	POST   /publish/{channel}   the body is a message of that channel
+//	POST   /publish             the body is a message of root
+//	POST   /publish             with Content-Type application/x-ndjson: a message a line
+//	POST   /drain               empties the node of its clients: 202
+//	DELETE /drain               ends that: 200, or 409 once the node stops
+//	GET    /drain               how far it is: 200
+//	GET    /healthz, /readyz    as on the gateway's own port
 //
 // A message is answered once the exchange has confirmed it: 200 with its id. 503
 // says that nothing was taken, 504 that it was taken and may be published yet,
@@ -15,6 +18,10 @@
 // each of its lines: the id, or an error. That is status 200, even if every line
 // was wrong. Once the exchange takes nothing more, the rest is not tried. If it
 // has taken nothing at all, the answer is 503 without lines.
+//
+// A drain is answered with {"phase":"emptying","clients":123}: the phase is
+// serving, announced (not ready, but still taking clients), emptying, empty or
+// stopping. Publishing goes on until the node stops.
 //
 // Refusals are problems (RFC 9457).
 package admin
@@ -33,7 +40,7 @@ import (
 	"warren/gateway"
 )
 
-// Publisher is what messages go to; a *gateway.Gateway. Any goroutine.
+// Publisher is what messages go to. Any goroutine.
 type Publisher interface {
 	// Publish waits for room and for the confirm until ctx ends. Errors wrap
 	// gateway.ErrAway, ErrStopping or ErrUnconfirmed; any other means that
@@ -47,6 +54,25 @@ type Publisher interface {
 
 	// Status is nil while messages are taken, or says why not.
 	Status() error
+}
+
+// Drainer empties the node of its clients. Any goroutine.
+type Drainer interface {
+	// Drain begins it; again, it has no effect.
+	Drain()
+
+	// Undrain ends it. The error is gateway.ErrStopping if the node is about
+	// to stop.
+	Undrain() error
+
+	// Drained is how far it is.
+	Drained() gateway.DrainState
+}
+
+// Node is what the listener is of; a *gateway.Gateway.
+type Node interface {
+	Publisher
+	Drainer
 }
 
 // Options configures a Server. Sizes are bytes; every zero stands for the
@@ -78,11 +104,11 @@ const (
 type Server struct {
 	// Static after New.
 	o    Options
-	to   Publisher
+	node Node
 	log  *slog.Logger
 	http *http.Server
 
-	// Static after Listen.
+	// Static after Listen or Adopt.
 	listener net.Listener
 	hosts    hosts
 
@@ -94,7 +120,7 @@ type Server struct {
 }
 
 // New makes a server that opens nothing yet.
-func New(o Options, to Publisher) *Server {
+func New(o Options, node Node) *Server {
 	setDefault(&o.MaxMessageSize, 64<<10)
 	setDefault(&o.MaxBatchSize, 64<<20)
 	setDefault(&o.MaxLines, 100_000)
@@ -106,7 +132,7 @@ func New(o Options, to Publisher) *Server {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{o: o, to: to, log: o.Logger}
+	s := &Server{o: o, node: node, log: o.Logger}
 	s.http = &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: o.ReadTimeout,
@@ -138,11 +164,22 @@ func (s *Server) Listen(addr string) error {
 	return nil
 }
 
-// Addr is where Listen bound.
+// Adopt serves on a listening socket of somebody else's, such as systemd's,
+// instead of Listen. Serve only closes it: whoever else has it open still listens.
+func (s *Server) Adopt(l net.Listener) error {
+	if s.listener != nil {
+		return fmt.Errorf("admin: adopting %s: is listening on %s already", l.Addr(), s.Addr())
+	}
+	s.listener = limit(l, maxConns)
+	s.hosts = hostsOf(l.Addr().String(), l.Addr())
+	return nil
+}
+
+// Addr is where it listens.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
 // Serve answers requests until ctx ends, and those under way. It returns nil, or
-// why it could not go on. It is called once, after Listen.
+// why it could not go on. It is called once, after Listen or Adopt.
 func (s *Server) Serve(ctx context.Context) error {
 	if s.listener == nil {
 		return errors.New("admin: Serve before Listen")
