@@ -103,6 +103,18 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// The agent's address has no flag.
+func TestAgentAddressInUse(t *testing.T) {
+	taken := listenTCP(t).Addr().String()
+	t.Setenv("WARREN_HAPROXY_AGENT_LISTEN", taken)
+	code, _, stderr := runBinary(t, "--listen=127.0.0.1:0", "--admin-listen=")
+	want := `warren: WARREN_HAPROXY_AGENT_LISTEN: haproxy.agent_listen: "` + taken + `": must be a free address: it is in use; ` +
+		"stop who listens there, or set another one here or in WARREN_HAPROXY_AGENT_LISTEN\n"
+	if code != 1 || stderr != want {
+		t.Errorf("exit %d, stderr %q; want 1, %q", code, stderr, want)
+	}
+}
+
 func TestConfigCheckHidesPasswords(t *testing.T) {
 	t.Setenv("WARREN_AMQP_URL", "amqp://u:s3cret@h/v")
 	code, stdout, stderr := runBinary(t, "config", "check", "--log-level=debug")

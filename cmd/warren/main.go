@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"runtime"
 	"strings"
-	"syscall"
 )
 
 // shards is the number of event loops: the processors that Go found at the
@@ -21,15 +19,8 @@ func main() {
 	// whenever every shard is busy.
 	runtime.GOMAXPROCS(shards + 1)
 
-	ctx, stop := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		<-signals
-		// From here on a second signal ends the process at once.
-		signal.Stop(signals)
-		stop()
-	}()
+	ctx, stop := context.WithCancelCause(context.Background())
+	obeySignals(stop)
 
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	if err != nil {

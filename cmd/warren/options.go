@@ -8,6 +8,7 @@ import (
 	"warren/config"
 	"warren/gateway"
 	"warren/gateway/admin"
+	"warren/gateway/agent"
 	"warren/static"
 )
 
@@ -36,12 +37,15 @@ func gatewayOptions(l *config.Loaded, logger *slog.Logger) gateway.Options {
 			Origins:          l.WebSocket.Origins,
 		},
 		Clients: gateway.ClientOptions{
-			Max:          l.Clients.Max,
-			MaxLag:       int(l.Clients.MaxLag),
-			Slow:         slow,
-			OnGap:        onGap,
-			CloseTimeout: l.Clients.CloseTimeout,
-			MaxChannels:  l.Clients.MaxChannels,
+			Max:           l.Clients.Max,
+			MaxPerIP:      l.Clients.MaxPerIP,
+			HandshakeRate: l.Clients.HandshakeRate,
+			Capacity:      l.HAProxy.Capacity,
+			MaxLag:        int(l.Clients.MaxLag),
+			Slow:          slow,
+			OnGap:         onGap,
+			CloseTimeout:  l.Clients.CloseTimeout,
+			MaxChannels:   l.Clients.MaxChannels,
 		},
 		Memory: gateway.MemoryOptions{
 			Logs:    int64(l.Memory.Logs),
@@ -51,6 +55,15 @@ func gatewayOptions(l *config.Loaded, logger *slog.Logger) gateway.Options {
 			Messages: l.History.Messages,
 			Bytes:    int64(l.History.Bytes),
 			Age:      l.History.Age,
+		},
+		Proxy: gateway.ProxyOptions{
+			Protocol: l.Proxy.Protocol,
+			Trusted:  l.Proxy.Trusted,
+		},
+		Drain: gateway.DrainOptions{
+			Delay:   l.Drain.Delay,
+			Period:  l.Drain.Period,
+			Timeout: l.Drain.Timeout,
 		},
 		AwaitExchange: streams(l),
 
@@ -70,6 +83,10 @@ func adminOptions(l *config.Loaded, logger *slog.Logger) admin.Options {
 		Memory:         int64(l.Memory.Inbound),
 		Logger:         logger.With("component", "admin"),
 	}
+}
+
+func agentOptions(logger *slog.Logger) agent.Options {
+	return agent.Options{Logger: logger.With("component", "agent")}
 }
 
 func amqpOptions(l *config.Loaded, logger *slog.Logger) amqp.Options {

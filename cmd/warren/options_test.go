@@ -34,9 +34,12 @@ const everything = `
 node: n1
 websocket: {path: /s, publish: false, max_message_size: 11KiB, max_deliver_size: 12KiB, handshake_timeout: 13s,
   ping_interval: 14s, pong_timeout: 15s, origins: ["https://a.example"]}
-clients: {max: 16, max_lag: 17MiB, slow: skip, on_gap: close, close_timeout: 18s, max_channels: 37}
+clients: {max: 16, max_per_ip: 38, handshake_rate: 39, max_lag: 17MiB, slow: skip, on_gap: close, close_timeout: 18s, max_channels: 37}
 memory: {logs: 19MiB, inbound: 20MiB}
 history: {messages: 21, bytes: 22KiB, age: 23s}
+proxy: {protocol: true, trusted: ["10.0.0.0/8"]}
+haproxy: {agent_listen: ":40", capacity: 41}
+drain: {delay: 42s, period: 43s, timeout: 44m}
 amqp:
   urls: ["amqp://a", "amqps://b"]
   exchange: e
@@ -68,11 +71,13 @@ func TestOptions(t *testing.T) {
 			PingInterval: 14 * time.Second, PongTimeout: 15 * time.Second, Origins: []string{"https://a.example"},
 		},
 		Clients: gateway.ClientOptions{
-			Max: 16, MaxLag: 17 << 20, Slow: gateway.SlowSkip, OnGap: gateway.GapClose, CloseTimeout: 18 * time.Second,
+			Max: 16, MaxPerIP: 38, HandshakeRate: 39, Capacity: 41, MaxLag: 17 << 20, Slow: gateway.SlowSkip, OnGap: gateway.GapClose, CloseTimeout: 18 * time.Second,
 			MaxChannels: 37,
 		},
 		Memory:        gateway.MemoryOptions{Logs: 19 << 20, Inbound: 20 << 20},
 		History:       gateway.HistoryOptions{Messages: 21, Bytes: 22 << 10, Age: 23 * time.Second},
+		Proxy:         gateway.ProxyOptions{Protocol: true, Trusted: []string{"10.0.0.0/8"}},
+		Drain:         gateway.DrainOptions{Delay: 42 * time.Second, Period: 43 * time.Second, Timeout: 44 * time.Minute},
 		AwaitExchange: true,
 		Node:          "n1",
 		Shards:        shards,
@@ -88,6 +93,10 @@ func TestOptions(t *testing.T) {
 	adm.Logger = nil
 	if want := (admin.Options{MaxMessageSize: 11 << 10, Memory: 20 << 20}); adm != want {
 		t.Errorf("admin:\ngot  %+v\nwant %+v", adm, want)
+	}
+
+	if agentOptions(logger).Logger == nil {
+		t.Error("agent without logger")
 	}
 
 	ex := amqpOptions(l, logger)

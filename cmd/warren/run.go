@@ -67,6 +67,13 @@ func addFlags(root *cobra.Command) {
 	f.String(config.FlagName("log.format"), "", "`FORMAT` of the log: text or json")
 }
 
+// hasFlag says that key can be set by a flag.
+func hasFlag(key string) bool {
+	var c cobra.Command
+	addFlags(&c)
+	return c.PersistentFlags().Lookup(config.FlagName(key)) != nil
+}
+
 // load reads the configuration for cmd from file, or if it is "" from where
 // it is looked for.
 func load(cmd *cobra.Command, file string) (*config.Loaded, error) {

@@ -12,7 +12,6 @@ import (
 	"warren/amqp"
 	"warren/config"
 	"warren/gateway"
-	"warren/gateway/admin"
 )
 
 // serve runs one node until ctx ends.
@@ -24,58 +23,29 @@ func serve(ctx context.Context, l *config.Loaded, stderr io.Writer) error {
 	if l.Node == "" {
 		l.Node = nodeName()
 	}
+	passed, err := takeSockets()
+	if err != nil {
+		return err
+	}
+	defer passed.close()
 	gw, err := build(l, logger)
 	if err != nil {
 		return err
 	}
-	if err := gw.Listen(l.Listen); err != nil {
-		return listenError(l, "listen", l.Listen, err)
-	}
-	// While the gateway drains, the admin listener still says so.
-	adm, err := listenAdmin(l, logger, gw)
+	p, err := open(l, logger, gw, passed)
 	if err != nil {
 		return err
 	}
-	logStart(logger, l, gw.Addr(), adm)
-	if err := serveBoth(ctx, gw, adm); err != nil {
+	m, err := newManager(gw, l.Drain.Timeout, logger)
+	if err != nil {
+		return err
+	}
+	logStart(logger, l, p)
+	if err := p.serve(ctx, m); err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
 	logger.Info("stopped")
 	return nil
-}
-
-// listenAdmin opens the admin listener; nil if there is none.
-func listenAdmin(l *config.Loaded, logger *slog.Logger, gw *gateway.Gateway) (*admin.Server, error) {
-	if l.Admin.Listen == "" {
-		return nil, nil
-	}
-	adm := admin.New(adminOptions(l, logger), gw)
-	if err := adm.Listen(l.Admin.Listen); err != nil {
-		return nil, listenError(l, "admin.listen", l.Admin.Listen, err)
-	}
-	return adm, nil
-}
-
-// serveBoth runs the gateway until ctx ends, and around it the admin listener,
-// if there is one: it still answers while the gateway drains. If one fails, the
-// other stops.
-func serveBoth(ctx context.Context, gw *gateway.Gateway, adm *admin.Server) error {
-	if adm == nil {
-		return gw.Serve(ctx)
-	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	admCtx, stopAdmin := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopAdmin()
-	failed := make(chan error, 1)
-	go func() {
-		err := adm.Serve(admCtx)
-		stop()
-		failed <- err
-	}()
-	err := gw.Serve(ctx)
-	stopAdmin()
-	return errors.Join(err, <-failed)
 }
 
 // build makes the exchange and the gateway. It opens nothing.
@@ -112,8 +82,11 @@ func exchange(l *config.Loaded, logger *slog.Logger) (gateway.Exchange, error) {
 func listenError(l *config.Loaded, key, addr string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return l.Reject(key, "a free address: it is in use; stop who listens there, or set another one here, in "+
-			config.EnvName(key)+" or with --"+config.FlagName(key))
+		ways := "here or in " + config.EnvName(key)
+		if hasFlag(key) {
+			ways = "here, in " + config.EnvName(key) + " or with --" + config.FlagName(key)
+		}
+		return l.Reject(key, "a free address: it is in use; stop who listens there, or set another one "+ways)
 	case errors.Is(err, syscall.EACCES):
 		return l.Reject(key, "a port that this user may open: 1024 or higher, or grant CAP_NET_BIND_SERVICE")
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
@@ -123,7 +96,7 @@ func listenError(l *config.Loaded, key, addr string, err error) error {
 }
 
 // logStart says in a few lines what runs, and where.
-func logStart(logger *slog.Logger, l *config.Loaded, addr net.Addr, adm *admin.Server) {
+func logStart(logger *slog.Logger, l *config.Loaded, p *ports) {
 	logger.Info("starting", "version", version(), "node", l.Node, "shards", shards, "descriptors", descriptors())
 	logger.Info(origin(l))
 	var brokers []string
@@ -139,11 +112,24 @@ func logStart(logger *slog.Logger, l *config.Loaded, addr net.Addr, adm *admin.S
 		}
 		logger.Info("exchange in RabbitMQ", attrs...)
 	}
-	if adm != nil {
-		logger.Info("publishing over HTTP", "url", "http://"+reachable(adm.Addr())+"/publish/")
+	if len(p.passed) > 0 {
+		logger.Info("sockets of the service manager are used in place of configured addresses", "sockets", p.passed)
 	}
-	host := reachable(addr)
-	logger.Info("listening", "address", addr.String(), "page", "http://"+host, "websocket", "ws://"+host+l.WebSocket.Path)
+	if p.admin != nil {
+		logger.Info("publishing over HTTP", "url", "http://"+reachable(p.admin.Addr())+"/publish/")
+	}
+	if p.agent != nil {
+		logger.Info("answering HAProxy's agent check", "address", p.agent.Addr().String())
+	}
+	host := reachable(p.gateway.Addr())
+	attrs := []any{"address", p.gateway.Addr().String()}
+	if l.Proxy.Protocol {
+		// No browser can open it.
+		attrs = append(attrs, "proxy_protocol", true)
+	} else {
+		attrs = append(attrs, "page", "http://"+host, "websocket", "ws://"+host+l.WebSocket.Path)
+	}
+	logger.Info("listening", attrs...)
 }
 
 // reachable is addr as this machine's browser can open it.
