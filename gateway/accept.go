@@ -36,8 +36,8 @@ func (s *shard) leavePort() {
 	if s.left {
 		return
 	}
-	if s.accepting && !s.stopping {
-		s.acceptBurst()
+	for more := !s.stopping; more && s.accepting; {
+		more = s.acceptBurst()
 	}
 	s.left = true
 	s.rest()
@@ -45,16 +45,18 @@ func (s *shard) leavePort() {
 		// Refuse new connections, rather than let them wait for the end.
 		_ = unix.Shutdown(s.g.lfd, unix.SHUT_RDWR)
 	}
+	s.g.settle()
 }
 
 // acceptBurst takes new connections and gives each to the shard that has the
-// fewest. (Left to the kernel, one shard may get all of them.)
-func (s *shard) acceptBurst() {
+// fewest. (Left to the kernel, one shard may get all of them.) It is true if more
+// may be waiting.
+func (s *shard) acceptBurst() bool {
 	for range acceptMost {
 		if s.g.conns.Load() >= s.g.maxConns {
 			s.g.count.acceptPauses.Add(1)
 			s.rest()
-			return
+			return false
 		}
 		fd, from, err := acceptConn(s.g.lfd)
 		switch {
@@ -69,7 +71,7 @@ func (s *shard) acceptBurst() {
 				to.post(note{kind: noteAdopt, fd: fd, from: from})
 			}
 		case errors.Is(err, unix.EAGAIN):
-			return
+			return false
 		case errors.Is(err, unix.ECONNABORTED), errors.Is(err, unix.EINTR):
 			// That connection is gone, others may wait.
 			s.g.count.acceptErrors.Add(1)
@@ -79,9 +81,10 @@ func (s *shard) acceptBurst() {
 			s.g.count.acceptPauses.Add(1)
 			s.g.log.Debug("cannot accept connections: resting", "err", err)
 			s.rest()
-			return
+			return false
 		}
 	}
+	return true
 }
 
 // leastBusy is the shard with the fewest connections.

@@ -95,10 +95,10 @@ func (g *Gateway) Undrain() error {
 	case d.is() == Serving:
 		return nil
 	}
-	d.phase.Store(int32(Serving))
 	for _, s := range g.shards {
 		s.post(note{kind: noteFill})
 	}
+	d.phase.Store(int32(Serving)) // behind the notes: or the drain would close who is taken from now on
 	g.log.Info("drain ended: taking clients again", "clients", g.clients.Load())
 	d.changed()
 	return nil
@@ -175,14 +175,29 @@ func (g *Gateway) vacate(ctx context.Context, failed <-chan error) error {
 	}
 	g.empty()
 	g.drain.mu.Lock()
-	until := g.drain.until.Add(tickEvery) // the shards close the last one at the very end
+	until := g.drain.until.Add(tickEvery)
 	g.drain.mu.Unlock()
-	for g.clients.Load() > 0 && time.Now().Before(until) && ctx.Err() == nil {
+	if err := g.await(ctx, until, failed, g.occupied); err != nil {
+		return err
+	}
+	// The shards close the last client at the very end, if they get to it.
+	return g.await(ctx, until.Add(g.o.Clients.CloseTimeout), failed, func() bool { return g.clients.Load() > 0 })
+}
+
+// await waits until then, or until it isn't so any more.
+func (g *Gateway) await(ctx context.Context, until time.Time, failed <-chan error, so func() bool) error {
+	for so() && time.Now().Before(until) && ctx.Err() == nil {
 		if err := pause(ctx, time.Until(until), failed, g.quiet); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// occupied says that there are connections, or that some may still be accepted:
+// who asks for a WebSocket is not a client yet.
+func (g *Gateway) occupied() bool {
+	return g.left.Load() < int64(len(g.shards)) || g.conns.Load() > 0
 }
 
 // pause waits for d, for ctx, or for early. The error is that of a part of the
@@ -238,7 +253,9 @@ func (g *Gateway) stop(ctx context.Context, now bool) {
 		g.log.Info("stopping: closing clients", "clients", n)
 	}
 	g.stopping.Store(true)
+	g.drain.mu.Lock() // or it could be overwritten by a Drain
 	g.drain.phase.Store(int32(Stopping))
+	g.drain.mu.Unlock()
 	for _, s := range g.shards {
 		s.post(note{kind: noteStop, now: now})
 	}

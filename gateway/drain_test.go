@@ -101,6 +101,8 @@ func TestDrainEmptying(t *testing.T) {
 	c := openRaw(t, n, "/ws/room")
 	n.Drain()
 	awaitPhase(t, n, gateway.Emptying)
+	n.Drain()
+	wantPhase(t, n, gateway.Emptying, 1)
 	wantStatus(t, n, gateway.ErrDraining)
 	for _, head := range []string{upgradeHead("/ws/room"), plainHead("GET /sse/room")} {
 		refused := connectRaw(t, n)
@@ -188,6 +190,96 @@ func TestStopDrains(t *testing.T) {
 	if err := n.Status(); err != gateway.ErrStopping {
 		t.Errorf("status %v", err)
 	}
+}
+
+// Whoever has connected before a stop leaves the port is a client yet, and is
+// sent away like one: also many, and on a node without clients.
+func TestStopTakesHandshakes(t *testing.T) {
+	for name, count := range map[string]int{"one": 1, "more than are accepted at once": 300} {
+		t.Run(name, func(t *testing.T) {
+			g, err := gateway.New(gateway.Options{Shards: 2, Drain: gateway.DrainOptions{Period: time.Hour}}, newRecorder())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := g.Listen("127.0.0.1:0"); err != nil {
+				t.Fatal(err)
+			}
+			clients := make([]*rawConn, count)
+			for i := range clients {
+				clients[i] = connectRaw(t, &node{Gateway: g})
+				clients[i].put(upgradeHead("/ws/room"))
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			done := make(chan error, 1)
+			go func() { done <- g.Serve(ctx) }()
+			for _, c := range clients {
+				c.expectOpen()
+			}
+			for _, c := range clients {
+				_ = c.Close()
+			}
+			wantEnd(t, done)
+		})
+	}
+}
+
+// A handshake that was begun before the port is left may be finished behind that;
+// who says nothing by the end of the period is cut.
+func TestStopWaitsForHandshakes(t *testing.T) {
+	o := gateway.Options{
+		WebSocket: gateway.WebSocketOptions{HandshakeTimeout: time.Hour},
+		Drain:     gateway.DrainOptions{Period: time.Hour, Timeout: time.Hour},
+	}
+	n, end := serving(t, o, nil)
+	c := connectRaw(t, n)
+	head := upgradeHead("/ws/room")
+	c.put(head[:9])
+	awaitStats(t, n, "it is accepted", func(st gateway.Stats) bool { return st.Connections == 1 })
+	done := end(nil)
+	awaitStats(t, n, "the port is left", func(gateway.Stats) bool {
+		conn, err := net.Dial("tcp", n.Addr().String())
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err != nil
+	})
+	c.put(head[9:])
+	c.expectOpen()
+	_ = c.Close()
+	wantEnd(t, done)
+
+	o.Drain.Period = time.Millisecond
+	n, end = serving(t, o, nil)
+	connectRaw(t, n)
+	awaitStats(t, n, "it is accepted", func(st gateway.Stats) bool { return st.Connections == 1 })
+	wantEnd(t, end(nil))
+}
+
+// Histories grow old in a stop's drain, too.
+func TestStopForgets(t *testing.T) {
+	fail := make(chan error, 1)
+	g, err := gateway.New(gateway.Options{
+		History: gateway.HistoryOptions{Messages: 1, Age: time.Millisecond},
+		Drain:   gateway.DrainOptions{Delay: time.Hour},
+	}, &failing{newRecorder(), fail})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Listen("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	g.Deliver(gateway.Message{Channel: "room", Payload: []byte("old"), Text: true})
+	if g.Stats().History == 0 {
+		t.Error("it is not kept")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	done := make(chan error, 1)
+	go func() { done <- g.Serve(ctx) }()
+	awaitStats(t, &node{Gateway: g}, "the message is forgotten", func(st gateway.Stats) bool { return st.History == 0 })
+	fail <- errors.New("enough")
+	<-done
 }
 
 // A stop goes on from where a drain has got to.
@@ -305,7 +397,7 @@ func TestAdopt(t *testing.T) {
 	wantEnd(t, done)
 	early := connectRaw(t, n)
 	early.put(upgradeHead("/ws/room"))
-	n, end = serving(t, gateway.Options{}, passed())
+	_, end = serving(t, gateway.Options{}, passed())
 	early.expectOpen()
 	done = end(nil)
 	early.expectClose(1012)

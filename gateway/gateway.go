@@ -61,7 +61,7 @@ type Gateway struct {
 	holding   atomic.Int64 // holds whose messages wait for the exchange
 	stopping  atomic.Bool
 	left      atomic.Int64  // shards that accept no more
-	quiet     chan struct{} // of capacity 1: clients, conns or holding fell in a stop
+	quiet     chan struct{} // of capacity 1: clients, conns or holding fell in a stop, or left rose
 	drain     drainer
 
 	linked atomic.Bool // the exchange was linked at least once
@@ -169,7 +169,8 @@ func (g *Gateway) retainsMost(s *shard) bool {
 	return true
 }
 
-// settle tells a stop that clients, conns or holding may have become zero.
+// settle tells a stop that clients, conns or holding may have become zero, or
+// that the port is left.
 func (g *Gateway) settle() {
 	if !g.drain.final.Load() {
 		return
@@ -209,7 +210,7 @@ func (g *Gateway) Serve(ctx context.Context) error {
 			report(failed, fmt.Errorf("exchange: %w", err))
 		}
 	})
-	watchCtx, endWatch := context.WithCancel(ctx)
+	watchCtx, endWatch := context.WithCancel(context.WithoutCancel(ctx)) // during the drain, too
 	loops.Go(func() { g.watch(watchCtx) })
 	if g.histories.keeps() {
 		loops.Go(func() { g.forget(watchCtx) })

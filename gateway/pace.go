@@ -21,6 +21,9 @@ type pace struct {
 // empty begins to close the clients, evenly until then.
 func (s *shard) empty(until uint32) {
 	s.pace = pace{on: true, began: s.now, period: float64(int32(until - s.now))}
+	if s.g.drain.final.Load() {
+		return // the port is left: who waits is still taken, as in lets
+	}
 	for c := range s.waiting {
 		delete(s.waiting, c)
 		s.refuse(c, request.ErrDraining)
@@ -78,7 +81,7 @@ func (g *Gateway) reason() string {
 func (s *shard) stop(now bool) {
 	s.stopping = true
 	s.leavePort()
-	code, reason := statusServiceRestart, s.g.reason()
+	code, reason := statusServiceRestart, reasonRestart // all at once: they are to spread themselves
 	if now {
 		code, reason = ws.StatusGoingAway, reasonStop
 	}

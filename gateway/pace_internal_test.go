@@ -2,7 +2,10 @@ package gateway
 
 import (
 	"math/rand/v2"
+	"runtime"
+	"strings"
 	"testing"
+	"time"
 )
 
 // guests fills a stage with open clients.
@@ -94,5 +97,78 @@ func TestPaceEnds(t *testing.T) {
 	s.closeSome()
 	if s.clients != 0 {
 		t.Errorf("%d clients are left of a drain without a period", s.clients)
+	}
+}
+
+// A handshake that waits for its message is refused by a drain, which sends it
+// to another node at once. In a stop it is taken: the port is left.
+func TestPaceAndThoseWhoWait(t *testing.T) {
+	for name, final := range map[string]bool{"drain": false, "stop": true} {
+		t.Run(name, func(t *testing.T) {
+			st := newStage(t, Options{History: HistoryOptions{Messages: 10}})
+			st.deliver(1)
+			a := st.ask(t, "/ws/room?since="+ID{2, 1}.String())
+			for len(st.s.waiting) == 0 {
+				st.events(t)
+			}
+			st.g.drain.final.Store(final)
+			st.g.drain.phase.Store(int32(Emptying))
+			st.s.empty(st.s.now + 5000)
+			st.deliver(2)
+			st.s.visitWaiting()
+			a.take(t)
+			want := "HTTP/1.1 503 "
+			if final {
+				want = "HTTP/1.1 101 "
+			}
+			if !strings.HasPrefix(string(a.got), want) {
+				t.Errorf("answered %.40q, want %s", a.got, want)
+			}
+		})
+	}
+}
+
+// Nobody who is taken after an Undrain is closed by the drain before it: each
+// shard is told first.
+func TestUndrainTellsShardsFirst(t *testing.T) {
+	st := newStage(t, Options{})
+	for range 1000 {
+		st.g.drain.phase.Store(int32(Emptying))
+		ended := make(chan error)
+		go func() { ended <- st.g.Undrain() }()
+		for st.g.drain.is() != Serving {
+			runtime.Gosched()
+		}
+		if !st.s.hasMail() {
+			t.Fatal("it takes clients, and its shard has not been told")
+		}
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+		st.s.readMail()
+	}
+}
+
+// Who is left at a stop is closed at once, and told to spread itself.
+func TestStopClosesAtOnce(t *testing.T) {
+	st := newStage(t, Options{Drain: DrainOptions{Period: time.Hour}})
+	a := st.ask(t, "/ws/room")
+	for st.s.clients == 0 {
+		st.events(t)
+	}
+	st.s.stop(false)
+	if a.take(t); !strings.HasSuffix(string(a.got), reasonRestart) {
+		t.Errorf("closed with %q, want %s", a.got, reasonRestart)
+	}
+}
+
+// A stop in the middle of a drain waits only for what is left of the delay.
+func TestDelayIsCountedOnce(t *testing.T) {
+	g := keeper(t, Options{Drain: DrainOptions{Delay: time.Hour}})
+	g.Drain()
+	g.drain.began = g.drain.began.Add(-time.Hour)
+	g.announce()
+	if left := g.delayLeft(); left > 0 {
+		t.Errorf("%v of the delay are left", left)
 	}
 }

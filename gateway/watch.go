@@ -32,7 +32,7 @@ func (g *Gateway) watch(ctx context.Context) {
 			{"memory.inbound was used up", was.InboundFull, is.InboundFull},
 			{"gap: messages over websocket.max_deliver_size were not delivered", was.Oversize, is.Oversize},
 			{"accepting paused: out of descriptors or memory", was.AcceptPauses, is.AcceptPauses},
-			{"connections refused: the node is full, or stopping, or has not reached its exchange", was.Refused[503], is.Refused[503]},
+			{"connections refused: the node is full, draining or stopping, or has not reached its exchange", was.Refused[503], is.Refused[503]},
 			{"clients refused: clients.max_per_ip of their address", was.PerAddress, is.PerAddress},
 			{"clients refused: more a second than clients.handshake_rate", was.Crowded, is.Crowded},
 			{"X-Forwarded-For and Forwarded contradict each other: neither was believed", was.Conflicts, is.Conflicts},

@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gobwas/ws"
-
 	"warren/amqp/amqptest"
 	"warren/internal/rig"
 	"warren/internal/rig/rigtest"
@@ -47,7 +45,7 @@ func TestMemoryAlarm(t *testing.T) {
 	stopped := make(chan error, 1)
 	go func() { stopped <- late.Stop(time.Minute) }() // clients, plain requests and confirms take 31 s at most
 	for _, c := range visitors {
-		rigtest.Left(t, c, ws.StatusGoingAway)
+		rigtest.Left(t, c, rig.Restarts)
 	}
 	rigtest.Check(t, <-stopped)
 

@@ -4,8 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gobwas/ws"
-
+	"warren/internal/rig"
 	"warren/internal/rig/rigtest"
 )
 
@@ -38,7 +37,7 @@ func TestRollingRestart(t *testing.T) {
 	for i, n := range h.Nodes {
 		stopped := make(chan error, 1)
 		go func() { stopped <- n.Stop(rigtest.Patience) }()
-		gone := h.Quit(n, ws.StatusGoingAway, lastMinute)
+		gone := h.Quit(n, rig.Restarts, lastMinute)
 		rigtest.Check(t, <-stopped)
 		if err := n.Err(); err != nil {
 			t.Errorf("%s ended: %v", n.Name, err)

@@ -12,14 +12,15 @@ import (
 )
 
 // Clients of the JavaScript client go through a rolling restart behind HAProxy:
-// each node that stops sends them away with 1001, they come back to the other by
-// themselves, and nothing is lost of what they hear or publish.
+// each node that stops sends them away with 1012, one after the other, they come
+// back to the other node by themselves, and nothing is lost of what they hear or
+// publish.
 func TestRollingRestartModule(t *testing.T) {
 	const clients, programs, rounds = 20, 2, 2
 	b := rigtest.Broker(t)
 	var nodes []*rigtest.Node
 	for _, name := range []string{"one", "two"} {
-		nodes = append(nodes, rigtest.ReadyNode(t, name, b.URL(), keeps+"clients: {close_timeout: 60s}\n"))
+		nodes = append(nodes, rigtest.ReadyNode(t, name, b.URL(), keeps+"clients: {close_timeout: 60s}\ndrain: {delay: 0s, period: 1s}\n"))
 	}
 	proxy := haproxytest.New(t, [2]string{nodes[0].Addr(), nodes[1].Addr()})
 	channel := func(i int) string { return fmt.Sprint("channel", i%programs) }
@@ -65,8 +66,8 @@ func TestRollingRestartModule(t *testing.T) {
 	for _, r := range reports {
 		codes = append(codes, r.Closes...)
 	}
-	if slices.Sort(codes); len(codes) < clients*(rounds*len(nodes)-1) || codes[0] != 1001 || codes[len(codes)-1] != 1001 {
-		t.Errorf("connections ended with %v; want 1001 each time that a node stopped", codes)
+	if slices.Sort(codes); len(codes) < clients*(rounds*len(nodes)-1) || codes[0] != int(rig.Restarts) || codes[len(codes)-1] != int(rig.Restarts) {
+		t.Errorf("connections ended with %v; want 1012 each time that a node stopped", codes)
 	}
 	for _, n := range nodes {
 		if lines := slices.Concat(n.Log.Lines("not all messages reached"), n.Log.Lines(`msg="gap: `)); len(lines) > 0 {
@@ -81,4 +82,12 @@ func seenUp(t *testing.T, p *haproxytest.Proxy, node int) {
 	ctx, cancel := rigtest.Context(t)
 	defer cancel()
 	rigtest.Check(t, p.Await(ctx, node, true))
+}
+
+// seenDown waits until HAProxy has found out by its check that a node is gone.
+func seenDown(t *testing.T, p *haproxytest.Proxy, node int) {
+	t.Helper()
+	ctx, cancel := rigtest.Context(t)
+	defer cancel()
+	rigtest.Check(t, p.AwaitServer(ctx, node, "down", func(s haproxytest.Server) bool { return !s.Up() }))
 }

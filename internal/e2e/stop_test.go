@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gobwas/ws"
-
 	"warren/internal/rig"
 	"warren/internal/rig/rigtest"
 )
@@ -33,7 +31,7 @@ func gather(t *testing.T, n *rigtest.Node, first int) *party {
 	return &party{n, clients, rig.Senders(clients[:partyTalk], first)}
 }
 
-// A node that gets SIGTERM under traffic closes every client with 1001 after
+// A node that gets SIGTERM under traffic closes every client with 1012 after
 // its last message, publishes all that they have sent, and ends with status 0.
 // The other node's clients get everything.
 func TestNodeStops(t *testing.T) {
@@ -60,13 +58,13 @@ func TestNodeStops(t *testing.T) {
 		t.Error(err)
 	}
 	for _, c := range leaving.clients[partyTalk:] {
-		rigtest.Left(t, c, ws.StatusGoingAway)
+		rigtest.Left(t, c, rig.Restarts)
 	}
 	for _, p := range leaving.talkers {
 		if err := p.SendMany(lastMinute); err != nil {
 			t.Error(err)
 		}
-		rigtest.Left(t, p.Client, ws.StatusGoingAway)
+		rigtest.Left(t, p.Client, rig.Restarts)
 	}
 	if err := <-stopped; err != nil {
 		t.Error(err)

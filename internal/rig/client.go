@@ -20,6 +20,10 @@ import (
 // LastWord ends the listening of a client.
 const LastWord = "end"
 
+// Restarts is the close code of a node that was stopped by SIGTERM, or drains (the
+// IANA registry's "Service Restart").
+const Restarts ws.StatusCode = 1012
+
 // Client is a WebSocket client by hand, cheap enough for millions of messages
 // beside the nodes they come from. Pings are answered while it listens.
 type Client struct {
@@ -30,6 +34,7 @@ type Client struct {
 	conn  net.Conn
 	in    *bufio.Reader
 	order follower // its Order is nil if any order is fine
+	typed *typed   // nil if it gets raw messages
 
 	pongs   sync.WaitGroup
 	ponging atomic.Bool
@@ -51,6 +56,9 @@ type ClientOptions struct {
 	// Order is what the client must follow, from Place on.
 	Order *Order
 	Place int
+
+	// JSON is for the JSON protocol, on the channel that the path names.
+	JSON bool
 
 	// After is a client that is done, and that this one is judged together
 	// with, as if it were one that was never cut off. Its Order counts.
@@ -76,6 +84,15 @@ func (e *ClosedError) Error() string { return fmt.Sprintf("closed with %d %q", e
 // Open connects a client that nobody reads for: see Listen. ctx is for the
 // handshake.
 func Open(ctx context.Context, n *Node, path string, o ClientOptions) (*Client, error) {
+	c, err := dial(ctx, n.Addr(), n.Name, path, o)
+	if err == nil {
+		c.Node = n
+	}
+	return c, err
+}
+
+// dial connects to addr, which is that of whom.
+func dial(ctx context.Context, addr, whom, path string, o ClientOptions) (*Client, error) {
 	d := net.Dialer{Timeout: getTimeout}
 	if o.Kernel > 0 {
 		d.Control = func(_, _ string, raw syscall.RawConn) (err error) {
@@ -85,18 +102,20 @@ func Open(ctx context.Context, n *Node, path string, o ClientOptions) (*Client, 
 			return err
 		}
 	}
-	conn, err := d.DialContext(ctx, "tcp", n.Addr())
+	conn, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to %s: %w", n.Name, err)
+		return nil, fmt.Errorf("connecting to %s: %w", whom, err)
 	}
 	c := &Client{
-		Node:  n,
 		conn:  conn,
 		in:    bufio.NewReaderSize(conn, window),
 		order: follower{Order: o.Order, next: o.Place},
 		done:  make(chan struct{}),
 	}
-	c.Who = fmt.Sprintf("client %s of %s", conn.LocalAddr(), n.Name)
+	c.Who = fmt.Sprintf("client %s of %s", conn.LocalAddr(), whom)
+	if o.JSON {
+		c.typed = newTyped(path)
+	}
 	if o.After != nil {
 		c.take(&o.After.Tally)
 		c.order = o.After.order
@@ -104,7 +123,7 @@ func Open(ctx context.Context, n *Node, path string, o ClientOptions) (*Client, 
 	}
 	if err := c.upgrade(ctx, path); err != nil {
 		conn.Close()
-		return nil, fmt.Errorf("opening %s on %s: %w", path, n.Name, err)
+		return nil, fmt.Errorf("opening %s on %s: %w", path, whom, err)
 	}
 	if o.Limit > 0 {
 		err = conn.SetDeadline(time.Now().Add(o.Limit))
@@ -121,8 +140,12 @@ func setBuffers(fd, size int) error {
 
 func (c *Client) upgrade(ctx context.Context, path string) error {
 	defer context.AfterFunc(ctx, func() { c.conn.Close() })()
+	protocol := ""
+	if c.typed != nil {
+		protocol = "Sec-WebSocket-Protocol: warren.v1.json\r\n"
+	}
 	// The key is that of RFC 6455, 1.3.
-	if _, err := io.WriteString(c.conn, "GET "+path+" HTTP/1.1\r\nHost: warren.test\r\nUpgrade: websocket\r\n"+
+	if _, err := io.WriteString(c.conn, "GET "+path+" HTTP/1.1\r\nHost: warren.test\r\nUpgrade: websocket\r\n"+protocol+
 		"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"); err != nil {
 		return err
 	}
@@ -157,13 +180,18 @@ func (c *Client) join() {
 
 // JoinMany connects so many, some at a time. If one fails, all are closed.
 func JoinMany(ctx context.Context, n *Node, path string, count int, o ClientOptions) ([]*Client, error) {
+	return several(count, func() (*Client, error) { return Join(ctx, n, path, o) })
+}
+
+// several connects clients, some at a time. If one fails, all are closed.
+func several(count int, connect func() (*Client, error)) ([]*Client, error) {
 	const atATime = 16
 	all, errs := make([]*Client, count), make([]error, count)
 	var joining sync.WaitGroup
 	for first := range atATime {
 		joining.Go(func() {
 			for i := first; i < count; i += atATime {
-				all[i], errs[i] = Join(ctx, n, path, o)
+				all[i], errs[i] = connect()
 			}
 		})
 	}
@@ -184,7 +212,7 @@ func JoinMany(ctx context.Context, n *Node, path string, count int, o ClientOpti
 func (c *Client) Listen() {
 	defer close(c.done)
 	for {
-		text, err := c.Next()
+		text, err := c.text()
 		if err == nil && string(text) == LastWord {
 			return
 		}
@@ -194,6 +222,19 @@ func (c *Client) Listen() {
 		if err != nil {
 			c.err = err
 			return
+		}
+	}
+}
+
+// text is the next message, valid until the next call.
+func (c *Client) text() ([]byte, error) {
+	for {
+		b, err := c.Next()
+		if err != nil || c.typed == nil {
+			return b, err
+		}
+		if m, err := c.typed.read(b); err != nil || m != nil {
+			return m, err
 		}
 	}
 }
@@ -252,7 +293,7 @@ func (c *Client) Close() {
 	c.pongs.Wait()
 }
 
-// Next is the next message, valid until the next call.
+// Next is the next text frame, valid until the next call.
 func (c *Client) Next() ([]byte, error) {
 	for {
 		op, body, err := c.frame()
@@ -291,6 +332,9 @@ func (c *Client) pong(frame []byte) {
 
 // Send writes one text message.
 func (c *Client) Send(text string) error {
+	if c.typed != nil {
+		text = c.typed.publish(text)
+	}
 	_, err := c.conn.Write(masked(ws.OpText, []byte(text)))
 	return err
 }

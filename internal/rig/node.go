@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"sync"
 	"syscall"
 	"time"
@@ -65,10 +66,17 @@ func (n *Node) Addr() string { return n.port.Addr() }
 // Admin is where its admin listener is, "127.0.0.1:port".
 func (n *Node) Admin() string { return n.admin.Addr() }
 
-// Start runs the node and returns once it listens; it need not be ready.
+// drains finds the section of a configuration that says how a node leaves.
+var drains = regexp.MustCompile(`(?m)^drain:`)
+
+// Start runs the node and returns once it listens; it need not be ready. Unless
+// its configuration says otherwise it leaves without a delay, when it has to.
 func (n *Node) Start(ctx context.Context) error {
 	cmd := exec.Command(n.o.Binary, "--config", n.file, "--listen", n.Addr(), "--admin-listen", n.Admin(), "--node", n.Name)
 	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // else the race detector takes a second to end
+	if !drains.MatchString(n.o.Config) {
+		cmd.Env = append(cmd.Env, "WARREN_DRAIN_DELAY=0s", "WARREN_DRAIN_PERIOD=0s") // by default it is 40 s
+	}
 	cmd.Env = append(cmd.Env, n.o.Env...)
 	cmd.Stdout, cmd.Stderr = n.Log, n.Log
 	p, err := child.Start(cmd)
@@ -84,7 +92,8 @@ func (n *Node) Start(ctx context.Context) error {
 // AwaitReady waits until the node says that it is ready.
 func (n *Node) AwaitReady(ctx context.Context) error { return n.awaitStatus(ctx, "/readyz") }
 
-// awaitStatus waits until a GET of path answers 200.
+// awaitStatus waits until a GET of path answers 200, of the admin listener: the
+// other may want headers of the PROXY protocol.
 func (n *Node) awaitStatus(ctx context.Context, path string) error {
 	return Await(ctx, func() error {
 		select {
@@ -92,7 +101,7 @@ func (n *Node) awaitStatus(ctx context.Context, path string) error {
 			return Never(n.ended())
 		default:
 		}
-		status, body, err := n.Get(ctx, path)
+		status, body, err := n.get(ctx, n.Admin(), path)
 		if err != nil {
 			return err
 		}
@@ -116,7 +125,11 @@ const getTimeout = 30 * time.Second
 
 // Get asks for path and returns status and body.
 func (n *Node) Get(ctx context.Context, path string) (status int, body string, err error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.Addr()+path, nil)
+	return n.get(ctx, n.Addr(), path)
+}
+
+func (n *Node) get(ctx context.Context, addr, path string) (status int, body string, err error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+path, nil)
 	if err != nil {
 		return 0, "", err
 	}
@@ -151,6 +164,20 @@ func (n *Node) Err() error { return n.current().Err() }
 // Stop asks the node to leave (SIGTERM) and waits until it has; after grace it
 // kills it, and the error says so.
 func (n *Node) Stop(grace time.Duration) error { return n.current().Stop(syscall.SIGTERM, grace) }
+
+// Interrupt asks the node to leave at once (SIGINT): it doesn't drain. It waits as
+// Stop does.
+func (n *Node) Interrupt(grace time.Duration) error { return n.current().Stop(syscall.SIGINT, grace) }
+
+// Signal sends the node a signal, if it runs.
+func (n *Node) Signal(sig syscall.Signal) error {
+	select {
+	case <-n.Done():
+		return n.ended()
+	default:
+		return syscall.Kill(n.Pid(), sig)
+	}
+}
 
 // Kill ends the node at once (SIGKILL).
 func (n *Node) Kill() error { return n.current().Stop(syscall.SIGKILL, getTimeout) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"time"
 
@@ -31,6 +32,7 @@ var kinds = []kind{
 	{"RabbitMQ killed (SIGKILL)", 2, (*harm).killBroker},
 	{"gateway killed (SIGKILL)", 2, (*harm).killNode},
 	{"gateway stopped (SIGTERM)", 2, (*harm).stopNode},
+	{"gateway drained (POST /drain)", 1, (*harm).drainNode},
 	{"memory alarm in RabbitMQ", 1, (*harm).raiseAlarm},
 	{"client frozen", 1, (*harm).freezeClient},
 	{linkFault, 6, (*harm).harmLink},
@@ -104,7 +106,8 @@ func (h *harm) killNode(ctx context.Context) error {
 	})
 }
 
-// stopLimit is clients.close_timeout, 20 s for RabbitMQ's confirms, and as much again.
+// stopLimit is the drain, clients.close_timeout, 20 s for RabbitMQ's confirms, and as
+// much again.
 const stopLimit = 90 * time.Second
 
 func (h *harm) stopNode(ctx context.Context) error {
@@ -113,6 +116,26 @@ func (h *harm) stopNode(ctx context.Context) error {
 			return err
 		}
 		return h.mortal().Err()
+	})
+}
+
+// drainNode empties one of the nodes, and takes it back.
+func (h *harm) drainNode(ctx context.Context) error {
+	st := h.s.nodes[h.chance.IntN(len(h.s.nodes))]
+	limited, cancel := context.WithTimeout(ctx, recoveryLimit)
+	defer cancel()
+	return st.dismissing(func() error {
+		if _, err := st.Drain(limited, http.MethodPost); err != nil {
+			return err
+		}
+		if err := st.AwaitEmpty(limited); err != nil {
+			return err
+		}
+		if err := h.pause(limited, 0, 3*time.Second); err != nil {
+			return err
+		}
+		_, err := st.Drain(limited, http.MethodDelete)
+		return err
 	})
 }
 

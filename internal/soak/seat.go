@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gobwas/ws"
-
 	"warren/internal/rig"
 )
 
@@ -164,7 +162,7 @@ func (t *seat) leave(c *rig.Client, moves bool, sent error) error {
 		return fmt.Errorf("%s was cut off for no reason: %w", c.Who, c.Err())
 	}
 	if closed := (*rig.ClosedError)(nil); errors.As(c.Err(), &closed) {
-		return errors.Join(sent, c.Leave(ws.StatusGoingAway))
+		return errors.Join(sent, c.Leave(rig.Restarts))
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -44,6 +44,7 @@ const config = `
 amqp: {delivery: stream, reconnect: {max: 1s}}
 history: {messages: 50000, bytes: 16MiB, age: 2m}
 clients: {close_timeout: 20s}
+drain: {delay: 500ms, period: 2s}
 `
 
 // soak is one run.

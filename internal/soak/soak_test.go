@@ -21,13 +21,15 @@ func TestSoak(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	var out bytes.Buffer
-	// By this seed it begins with a gateway that is stopped, and then killed.
-	if err := run(ctx, options{length: 10 * time.Second, seed: 1}, &out); err != nil {
+	// By this seed it begins with a gateway that is stopped, then one that is
+	// drained, and then a kill.
+	if err := run(ctx, options{length: 10 * time.Second, seed: 428}, &out); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
 	t.Logf("%s", &out)
 	for _, line := range []string{
 		`lost +0`, `twice +0`, `out of order +0`, `clients that left the one order +0`,
+		`gateway stopped \(SIGTERM\) +1`, `gateway drained \(POST /drain\) +1`,
 		`sent +[1-9]\d\d+`, `times these resumed +[1-9]`, `node1, resident MiB: \d`,
 	} {
 		if !regexp.MustCompile(`(?m)` + line).MatchString(out.String()) {

@@ -12,7 +12,8 @@ type station struct {
 	*rig.Node
 	clients atomic.Int64 // that the soak has there
 
-	// ends is odd from before the node is ended until it is started again.
+	// ends is odd while the node sends its clients away: from before it is
+	// ended until it is started again, or while it is drained.
 	ends atomic.Int64
 }
 
@@ -37,18 +38,25 @@ func (s *soak) startStation(ctx context.Context, programs rig.Programs, name str
 
 // ending runs do, which ends the node, and starts it again.
 func (st *station) ending(ctx context.Context, do func() error) error {
+	return st.dismissing(func() error {
+		if err := do(); err != nil {
+			return err
+		}
+		return st.Start(ctx)
+	})
+}
+
+// dismissing runs do, while which clients may be sent away.
+func (st *station) dismissing(do func() error) error {
 	st.ends.Add(1)
 	defer st.ends.Add(1)
-	if err := do(); err != nil {
-		return err
-	}
-	return st.Start(ctx)
+	return do()
 }
 
 // stay is a time that a client spends on a node.
 type stay struct {
 	*station
-	since int64 // ends at its beginning
+	since int64 // its ends at the beginning
 }
 
 func (st *station) enter() stay {
@@ -56,7 +64,7 @@ func (st *station) enter() stay {
 	return stay{st, st.ends.Load()}
 }
 
-// leave ends the stay. excused says that the node was ended meanwhile.
+// leave ends the stay. excused says that the node sent its clients away meanwhile.
 func (y stay) leave() (excused bool) {
 	y.clients.Add(-1)
 	return y.since%2 == 1 || y.ends.Load() != y.since

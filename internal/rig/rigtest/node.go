@@ -70,7 +70,7 @@ func (n *Node) Kill() {
 }
 
 func (n *Node) end() {
-	if err := n.Stop(Patience); err != nil {
+	if err := n.Interrupt(Patience); err != nil {
 		n.t.Error(err)
 	}
 	if err := n.Err(); err != nil && !n.killed.Load() {
