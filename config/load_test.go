@@ -88,7 +88,7 @@ clients: {max: 12, max_lag: 2097152, slow: skip, on_gap: close, max_channels: 10
 history: {messages: 100, bytes: 256MiB, age: 1s}
 proxy: {protocol: true, trusted: [10.1.2.3, "2001:db8::/32"]}
 haproxy: {agent_listen: ":3004", capacity: 1000}
-drain: {delay: 0s, period: 1m, timeout: 1m}
+drain: {delay: 0s, period: 54s, timeout: 1m}
 amqp.exchange: flat
 amqp:
   urls: ["amqp://a"]
@@ -106,7 +106,7 @@ amqp:
 		MaxChannels: 10000, MaxPerIP: 3, HandshakeRate: 1 << 20}
 	want.Proxy = config.Proxy{Protocol: true, Trusted: []string{"10.1.2.3", "2001:db8::/32"}}
 	want.HAProxy = config.HAProxy{AgentListen: ":3004", Capacity: 1000}
-	want.Drain = config.Drain{Period: time.Minute, Timeout: time.Minute}
+	want.Drain = config.Drain{Period: 54 * time.Second, Timeout: time.Minute}
 	want.History = config.History{Messages: 100, Bytes: 256 * config.MiB, Age: time.Second}
 	want.AMQP.URLs = []string{"amqp://a"}
 	want.AMQP.Delivery = "stream"

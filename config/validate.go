@@ -114,8 +114,9 @@ var rules = []rule{
 	{"drain.delay", func(c *Config) bool { return within(c.Drain.Delay, 0, time.Hour) }, "0s to 1h", ""},
 	{"drain.period", func(c *Config) bool { return within(c.Drain.Period, 0, day) }, "0s to 24h", ""},
 	{"drain.timeout", func(c *Config) bool { return within(c.Drain.Timeout, time.Second, 2*day) }, "1s to 48h", ""},
-	{"drain.timeout", func(c *Config) bool { return c.Drain.Timeout >= c.Drain.Delay+c.Drain.Period },
-		"at least drain.delay and drain.period together; the latter is", "drain.period"},
+	// The last tenth is for what RabbitMQ is still to confirm.
+	{"drain.timeout", func(c *Config) bool { return c.Drain.Timeout-c.Drain.Timeout/10 >= c.Drain.Delay+c.Drain.Period },
+		"such that nine tenths of it are at least drain.delay and drain.period together; the latter is", "drain.period"},
 
 	{"amqp.url", func(c *Config) bool { return c.AMQP.URL == "" || isBroker(c.AMQP.URL) },
 		wantBroker + "; several go into amqp.urls", ""},

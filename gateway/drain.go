@@ -224,7 +224,7 @@ func (g *Gateway) leaveTime() time.Duration {
 	if o.Timeout > 0 {
 		return o.Timeout
 	}
-	return o.Delay + o.Period + 2*g.o.Clients.CloseTimeout + time.Second + flushTimeout
+	return o.Delay + o.Period + 3*g.o.Clients.CloseTimeout + 2*time.Second + flushTimeout
 }
 
 // leave ends the node in order: it drains, closes whoever is left, and lets what
@@ -236,18 +236,26 @@ func (g *Gateway) leave(ctx context.Context, failed <-chan error) error {
 	g.drain.mu.Unlock()
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.leaveTime())
 	defer cancel()
+	// The last tenth is the exchange's: what clients have sent must not be lost
+	// because some of them were slow to go.
+	closing, cancelClosing := context.WithTimeout(limited, g.leaveTime()-min(g.leaveTime()/10, flushTimeout))
+	defer cancelClosing()
 	now := errors.Is(context.Cause(ctx), ErrStopNow)
 	if !now {
-		if err := g.vacate(limited, failed); err != nil {
+		if err := g.vacate(closing, failed); err != nil {
 			return err
 		}
 	}
-	g.stop(limited, now)
+	g.stop(closing, now)
+	flushing, cancelFlush := context.WithTimeout(limited, flushTimeout)
+	defer cancelFlush()
+	if err := g.ex.Flush(flushing); err != nil {
+		g.log.Warn("stopping: not all messages reached the exchange", "err", err)
+	}
 	return nil
 }
 
-// stop closes the clients that are left and lets what they sent reach the
-// exchange.
+// stop closes the clients that are left, and lets requests under way end.
 func (g *Gateway) stop(ctx context.Context, now bool) {
 	if n := g.clients.Load(); n > 0 {
 		g.log.Info("stopping: closing clients", "clients", n)
@@ -273,11 +281,6 @@ func (g *Gateway) stop(ctx context.Context, now bool) {
 		break
 	}
 	g.plain.shutdown(ctx, g.o.Clients.CloseTimeout)
-	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
-	defer cancel()
-	if err := g.ex.Flush(ctx); err != nil {
-		g.log.Warn("stopping: not all messages reached the exchange", "err", err)
-	}
 }
 
 // flushTimeout is how long a stop waits for the exchange to take what clients

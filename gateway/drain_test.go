@@ -405,6 +405,48 @@ func TestAdopt(t *testing.T) {
 	wantEnd(t, done)
 }
 
+// A node that leaves takes nobody more from such a socket, however long it goes
+// on with its clients.
+func TestAdoptedIsLeft(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	old, end := serving(t, gateway.Options{
+		Shards:    1,
+		WebSocket: gateway.WebSocketOptions{HandshakeTimeout: 500 * time.Millisecond},
+		Drain:     gateway.DrainOptions{Period: time.Hour, Timeout: time.Hour},
+	}, l)
+	c := openRaw(t, old, "/ws/room")
+	connectRaw(t, old) // which says nothing
+	awaitStats(t, old, "both are accepted", func(st gateway.Stats) bool { return st.Accepted == 2 })
+	done := end(nil)
+	awaitPhase(t, old, gateway.Emptying)
+	if err := old.Alive(within(t)); err != nil { // it has read its mail
+		t.Fatal(err)
+	}
+	early := connectRaw(t, old)
+	early.put(upgradeHead("/ws/room"))
+	awaitStats(t, old, "some ticks have passed", func(st gateway.Stats) bool { return st.TimedOut == 1 })
+	again, err := net.FileListener(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serving(t, gateway.Options{}, again)
+	early.expectOpen()
+	if n := old.Stats().Accepted; n != 2 {
+		t.Errorf("the old node accepted %d, want 2", n)
+	}
+	_ = early.Close()
+	_ = c.Close()
+	wantEnd(t, done)
+}
+
 // Other sockets are refused with a reason.
 func TestAdoptRefuses(t *testing.T) {
 	l, err := net.Listen("unix", t.TempDir()+"/s")
@@ -431,5 +473,38 @@ func TestAlive(t *testing.T) {
 	cancel()
 	if err := n.Alive(gone); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "3 of 3 event loops") {
 		t.Errorf("after its end: %v", err)
+	}
+}
+
+// flushing tells how much time it was given for its last messages.
+type flushing struct {
+	*recorder
+	left chan time.Duration
+}
+
+func (f *flushing) Flush(ctx context.Context) error {
+	until, _ := ctx.Deadline()
+	f.left <- time.Until(until)
+	return ctx.Err()
+}
+
+// However long clients take to go, the exchange has the last tenth.
+func TestStopFlushesInTime(t *testing.T) {
+	for name, o := range map[string]gateway.DrainOptions{
+		"delay":         {Delay: time.Hour},
+		"period":        {Period: time.Hour},
+		"close timeout": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o.Timeout = 5 * time.Second
+			ex := &flushing{newRecorder(), make(chan time.Duration, 1)}
+			n := start(t, gateway.Options{Drain: o, Clients: gateway.ClientOptions{CloseTimeout: time.Hour}}, ex)
+			openRaw(t, n, "/ws/room") // which answers no close frame
+			n.stop()
+			if left := <-ex.left; left <= 0 {
+				t.Errorf("%v left to flush", left)
+			}
+		})
 	}
 }

@@ -110,6 +110,32 @@ func TestProxyProtocol(t *testing.T) {
 	}
 }
 
+// A header may be longer than the request behind it, and be torn at its end.
+func TestProxyLongHeader(t *testing.T) {
+	log := &logged{}
+	n := behind(t, true, log)
+	long := proxyproto.HeaderProxyFromAddrs(2, &net.TCPAddr{IP: net.IPv4(203, 0, 113, 9), Port: 4711}, &net.TCPAddr{IP: net.IPv4(203, 0, 113, 1), Port: 443})
+	if err := long.SetTLVs([]proxyproto.TLV{{Type: proxyproto.PP2_TYPE_NOOP, Value: make([]byte, 4000)}}); err != nil {
+		t.Fatal(err)
+	}
+	h := format(t, long)
+	last := len(h) - 1
+	for name, parts := range map[string][]string{
+		"before its last byte":        {h[:last], h[last:] + upgradeHead("/ws/room")},
+		"and the request in two, too": {h[:last], h[last:] + upgradeHead("/ws/room")[:9], upgradeHead("/ws/room")[9:]},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := connectRaw(t, n)
+			c.drip(parts...)
+			c.expectOpen()
+			wantClient(t, log, "client connected", "203.0.113.9:4711")
+		})
+	}
+	if in := n.Stats().Inbound; in != 0 {
+		t.Errorf("%d bytes are counted that nobody keeps", in)
+	}
+}
+
 // A header without a client leaves the socket's address; requests of all kinds
 // may follow one.
 func TestProxyLocal(t *testing.T) {
