@@ -137,7 +137,9 @@ func TestSkip(t *testing.T) {
 // A publisher that never pauses is held back; nobody who reads is closed.
 func TestFlood(t *testing.T) {
 	const readers, messages, size, batch = 100, 30_000, 512, 100
-	n := start(t, gateway.Options{}, nil)
+	// Of readers that get no processor for longer than it takes to lag by this,
+	// nobody could know that they read.
+	n := start(t, gateway.Options{Clients: gateway.ClientOptions{MaxLag: 4 << 20}}, nil)
 	var listeners []*listener
 	for range readers {
 		listeners = append(listeners, listen(t, n, "/ws/room", smallWindow))
