@@ -6,8 +6,13 @@ import (
 	"warren/gateway/request"
 )
 
-// paceMillis is how often a shard that is emptied closes some clients.
-const paceMillis = 5
+const (
+	// paceMillis is how often a shard that is emptied closes some clients.
+	paceMillis = 5
+
+	// paceBehind is how many milliseconds' clients it closes at once, at most.
+	paceBehind = 20
+)
 
 // pace is how a shard is emptied.
 type pace struct {
@@ -32,15 +37,17 @@ func (s *shard) empty(until uint32) {
 
 // next is whether one more of so many clients is due by now. What is left of the
 // period is spread over those that are left: newcomers, and clients that leave
-// by themselves, change the rate, and leave it even.
+// by themselves, change the rate, and leave it even. So does a shard that was kept
+// from it for a while: it doesn't make up for that at once.
 func (p *pace) next(clients int, now float64) bool {
-	if now < p.period {
-		due := p.at + (p.period-p.at)/float64(clients)
-		if due > now {
-			return false
-		}
-		p.at = due
+	if now >= p.period {
+		return true
 	}
+	due := p.at + (p.period-p.at)/float64(clients)
+	if due > now {
+		return false
+	}
+	p.at = max(due, now-paceBehind)
 	return true
 }
 

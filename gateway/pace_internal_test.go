@@ -76,14 +76,49 @@ func TestPaceIsEven(t *testing.T) {
 	}
 }
 
+// A shard that is kept from closing clients for a while doesn't close all of them
+// together then.
+func TestPaceAfterAPause(t *testing.T) {
+	const count, period, pause = 400, 4000, 800
+	st := newStage(t, Options{Drain: DrainOptions{Period: period * 1e6}})
+	guests(t, st, count)
+	s := st.s
+	began := s.now
+	s.empty(began + period)
+	var window []uint32 // when those of the last half second were closed
+	for s.now-began < period {
+		s.now += paceMillis
+		if s.now-began == 1000 {
+			s.now += pause
+		}
+		before := s.clients
+		s.closeSome()
+		for range before - s.clients {
+			window = append(window, s.now)
+		}
+		for len(window) > 0 && s.now-window[0] >= 500 {
+			window = window[1:]
+		}
+		// What the pause took is spread over the rest: a third more.
+		if most := float64(count) * 500 / period * 4 / 3 * 1.05; float64(len(window)) > most {
+			t.Fatalf("%d were closed within half a second, want at most %.0f", len(window), most)
+		}
+	}
+	if s.clients != 0 {
+		t.Errorf("%d are left", s.clients)
+	}
+}
+
 // All at once if there is no period, and nobody after an Undrain.
 func TestPaceEnds(t *testing.T) {
 	st := newStage(t, Options{})
 	guests(t, st, 10)
 	s := st.s
 	s.empty(s.now + 1000)
-	s.now += 500
-	s.closeSome()
+	for range 50 {
+		s.now += 10
+		s.closeSome()
+	}
 	if s.clients != 5 {
 		t.Errorf("%d clients are left after half of the time, of 10", s.clients)
 	}
