@@ -170,10 +170,6 @@ func TestStopDrains(t *testing.T) {
 	c := openRaw(t, n, "/ws/room")
 	began := time.Now()
 	done := end(nil)
-	awaitPhase(t, n, gateway.Announced)
-	if err := n.Undrain(); err != gateway.ErrStopping {
-		t.Errorf("undone: %v", err)
-	}
 	if reason := c.expectClose(1012); reason != "the node drains: come back now" {
 		t.Errorf("reason %q", reason)
 	}
@@ -183,6 +179,9 @@ func TestStopDrains(t *testing.T) {
 	if conn, err := net.Dial("tcp", n.Addr().String()); err == nil {
 		_ = conn.Close()
 		t.Error("it still accepts")
+	}
+	if err := n.Undrain(); err != gateway.ErrStopping {
+		t.Errorf("undone: %v", err)
 	}
 	_ = c.Close()
 	wantEnd(t, done)
