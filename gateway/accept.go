@@ -9,18 +9,44 @@ import (
 	"warren/gateway/poll"
 )
 
-// acceptMost is how many connections are accepted before clients are served
-// again.
-const acceptMost = 64
+// Once a shard has accepted acceptMost connections, clients are served again; and
+// as long as some are delivered to, it rests for acceptMillis first. So a storm of
+// newcomers leaves them, and those who write to them, time on the processors.
+// (Without the rest their p99 in a storm was half as much again, measured.)
+// Newcomers wait in the listener's backlog, which is emptied at 10,000 a second a
+// shard.
+const (
+	acceptMost   = 10
+	acceptMillis = 1
+)
 
 // accept begins to watch the listening socket.
 func (s *shard) accept() error {
+	s.resting = false
 	if s.left || s.accepting {
 		return nil
 	}
 	err := s.poller.AddListener(s.g.lfd, listenerToken)
 	s.accepting = err == nil
 	return err
+}
+
+// newcomers takes new connections.
+func (s *shard) newcomers() {
+	if s.acceptBurst() && s.g.crowd.receiving.Load() > 0 {
+		s.rest()
+		s.resting, s.restUntil = true, s.now+acceptMillis
+	}
+}
+
+// acceptAgain ends a rest that is over.
+func (s *shard) acceptAgain() {
+	if !s.resting || int32(s.now-s.restUntil) < 0 {
+		return
+	}
+	if err := s.accept(); err != nil {
+		s.g.log.Error("cannot accept connections", "err", err)
+	}
 }
 
 // rest stops to watch it, until the next tick or for good.

@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// pollBatch is how many events are taken at once.
-	pollBatch = 256
+	// pollBatch is how many events are taken at once: handshakes take some 20 µs
+	// each, and deliveries wait for them.
+	pollBatch = 32
 
 	// sweepWrites is how many deliveries are written before the poller is
 	// asked again, so that pings and new clients don't wait for a large round.
@@ -77,6 +78,8 @@ type shard struct {
 	clients    int // open
 	pace       pace
 	accepting  bool // the listener is in the poller
+	resting    bool // it isn't, until restUntil at most
+	restUntil  uint32
 	left       bool // it never will be again
 	stopping   bool
 	done       bool
@@ -149,6 +152,7 @@ func (s *shard) run() error {
 		if s.room.Swap(false) {
 			s.publishHeld()
 		}
+		s.acceptAgain()
 		s.closeSome()
 		s.sayTold() // before those who have just subscribed are written their channels
 		s.sweep(sweepWrites)
@@ -202,6 +206,9 @@ func (s *shard) patience() int {
 		return -1 // nothing that a tick would see to
 	}
 	wait := max(0, int(int32(s.nextTick-s.now)))
+	if s.resting {
+		wait = min(wait, max(0, int(int32(s.restUntil-s.now))))
+	}
 	if s.pace.on && s.clients > 0 {
 		wait = min(wait, paceMillis)
 	}
@@ -210,7 +217,7 @@ func (s *shard) patience() int {
 
 func (s *shard) handle(e poll.Event) {
 	if e.Token == listenerToken {
-		s.acceptBurst()
+		s.newcomers()
 		return
 	}
 	slot := &s.slots[uint32(e.Token)]

@@ -195,7 +195,7 @@ func (b *bare) accept() error {
 	for range inFlight {
 		fd, _, err := unix.Accept4(b.listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		switch {
-		case errors.Is(err, unix.EAGAIN):
+		case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EMFILE): // until some have closed
 			return nil
 		case err != nil:
 			return fmt.Errorf("accept: %w", err)

@@ -35,6 +35,9 @@ type fan struct {
 	ended   int
 	why     error // how the first of them ended
 
+	// onEnd, if set, is told of each that ended, and may object.
+	onEnd func(i int, why error) error
+
 	// While sent is not nil: when each message from number untimed on left,
 	// since epoch, and how long each delivery took, in nanoseconds.
 	sent    []time.Duration
@@ -296,6 +299,10 @@ func (f *fan) watch(i int, waiting bool) error {
 // end notes that client i is no more.
 func (f *fan) end(i int, why error) error {
 	c := &f.clients[i]
+	if errors.As(why, new(errClosed)) {
+		// The answer that is due (RFC 6455, 5.5.1), if there is room for it.
+		_, _ = unix.Write(c.fd, appendClientFrame(nil, ws.OpClose, nil, c.frames))
+	}
 	err := unix.Close(c.fd)
 	c.fd = -1
 	f.ended++
@@ -304,6 +311,11 @@ func (f *fan) end(i int, why error) error {
 	}
 	if !f.mayEnd {
 		return f.why
+	}
+	if f.onEnd != nil && !f.closing {
+		if err := f.onEnd(i, why); err != nil {
+			return err
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("close client %d: %w", i, err)

@@ -59,22 +59,29 @@ var suite = []struct {
 	name string
 	benchmark
 	starts bool // servers of its own: not for one that runs already
+	asked  bool // only if it is named
 }{
-	{"delivery", delivery{clients: 1000, warm: 20, rounds: 150, trials: 11, atMost: 1.25}, false},
-	{"delivery10k", delivery{clients: 10000, warm: 4, rounds: 16, every: 125 * time.Millisecond, trials: 5}, false},
-	{"throughput", throughput{clients: 1000, warm: time.Second, window: 4 * time.Second, trials: 3, atLeast: 3}, false},
-	{"latency", latency{clients: 1000, rate: 100, seconds: 4, trials: 3}, false},
-	{"handshake", handshakes{connections: 5000, trials: 7, atMost: 2.5}, false},
-	{"memory", idle{few: 1000, many: 15000, settle: 20 * time.Second, trials: 3, atMost: 600}, false},
+	{"delivery", delivery{clients: 1000, warm: 20, rounds: 150, trials: 11, atMost: 1.25}, false, false},
+	{"delivery10k", delivery{clients: 10000, warm: 4, rounds: 16, every: 125 * time.Millisecond, trials: 5}, false, false},
+	{"throughput", throughput{clients: 1000, warm: time.Second, window: 4 * time.Second, trials: 3, atLeast: 3}, false, false},
+	{"latency", latency{clients: 1000, rate: 100, seconds: 4, trials: 3}, false, false},
+	{"handshake", handshakes{connections: 5000, trials: 7, atMost: 2.5}, false, false},
+	{"memory", idle{few: 1000, many: 15000, settle: 20 * time.Second, trials: 3, atMost: 600}, false, false},
 	{"json", jsonProtocol{
 		delivery:   delivery{clients: 1000, warm: 20, rounds: 150, trials: 11, atMost: 1.3},
 		publish:    publish{warm: 2000, messages: 50_000, trials: 5},
 		throughput: throughput{clients: 1000, warm: time.Second, window: 4 * time.Second, trials: 3},
-	}, true},
-	{"stream", relay{senders: 4, receivers: 4, warm: 10_000, messages: 150_000, trials: 5, atLeast: 0.6}, true},
-	{"catchup", catchup{clients: 4, messages: 300_000, trials: 3, atLeast: 0.7}, true},
-	{"replay", replay{live: live{clients: 100, rate: 100}, resumers: 200, messages: 10_000, window: 4 * time.Second, trials: 5, atMost: 2}, true},
-	{"outage", bystanders{live: live{clients: 100, rate: 100}, backlog: 300_000, window: 5 * time.Second, trials: 3, atMost: 2}, true},
+	}, true, false},
+	{"stream", relay{senders: 4, receivers: 4, warm: 10_000, messages: 150_000, trials: 5, atLeast: 0.6}, true, false},
+	{"catchup", catchup{clients: 4, messages: 300_000, trials: 3, atLeast: 0.7}, true, false},
+	{"replay", replay{live: live{clients: 100, rate: 100}, resumers: 200, messages: 10_000, window: 4 * time.Second, trials: 5, atMost: 2}, true, false},
+	{"haproxy", proxied{fronts: forms, loads: proxyLoads, window: 700 * time.Millisecond, connections: 1000, trials: 3}, true, false},
+	{"haproxyfiles", proxied{fronts: shippedFiles, loads: proxyLoads, window: 700 * time.Millisecond, connections: 300, trials: 5, note: veilNote}, true, false},
+	{"haproxytune", proxied{fronts: tuned, loads: proxyLoads, window: 700 * time.Millisecond, connections: 1000, trials: 2}, true, true},
+	{"storm", storm{live: live{clients: 100, rate: 100}, clients: 15000, gusts: 4, calm: 2 * time.Second, trials: 7, atLeast: 0.5, atMost: 3}, true, false},
+	{"refusal", refusal{clients: 15000, trials: 5, atMost: 1}, true, false},
+	{"drain", departure{clients: 15000, rate: 1, delay: time.Second, period: 30 * time.Second, trials: 1, atMost: 1.2}, true, false},
+	{"outage", bystanders{live: live{clients: 100, rate: 100}, backlog: 300_000, window: 5 * time.Second, trials: 3, atMost: 2}, true, false},
 }
 
 type options struct {
@@ -88,9 +95,14 @@ type options struct {
 }
 
 func parse(args []string, stderr io.Writer) (o options, err error) {
-	var names, running []string // all, and those for a server that runs already
+	var names, usual, asked, running []string // all, and of them those for a server that runs already
 	for _, s := range suite {
 		names = append(names, s.name)
+		if s.asked {
+			asked = append(asked, s.name)
+		} else {
+			usual = append(usual, s.name)
+		}
 		if !s.starts {
 			running = append(running, s.name)
 		}
@@ -98,7 +110,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	var only, pids string
 	flags := flag.NewFlagSet("warrenbench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&only, "run", "", "benchmarks, by comma: "+strings.Join(names, ", ")+" (default: all; with -url: those that start no server)")
+	flags.StringVar(&only, "run", "", "benchmarks, by comma: "+strings.Join(names, ", ")+" (default: all but "+strings.Join(asked, ", ")+"; with -url: those that start no server)")
 	flags.StringVar(&o.server, "server", "", "gateway `binary` (default: built from ./cmd/warren)")
 	flags.StringVar(&o.url, "url", "", "a server that runs already on a loopback address, as ws://127.0.0.1:3000/ws/bench; it must send a client's message to all clients")
 	flags.StringVar(&pids, "pid", "", "with -url: its process ids, by comma, for CPU and memory")
@@ -114,7 +126,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	if flags.NArg() > 0 {
 		return o, usageError{fmt.Errorf("unexpected argument %q", flags.Arg(0))}
 	}
-	o.run = names
+	o.run = usual
 	if o.url != "" {
 		o.run = running
 	}

@@ -29,6 +29,12 @@ func TestBenchmarksOfNodes(t *testing.T) {
 			throughput: throughput{clients: 20, warm: 50 * time.Millisecond, window: 200 * time.Millisecond, trials: 1},
 		}, []string{"CPU a delivery in JSON, 20 clients", "CPU a message published in JSON, with its ack",
 			"deliveries a second in JSON, 20 clients", "CPU a delivery meanwhile"}},
+		{"storm", storm{live: few, clients: 100, gusts: 2, calm: 200 * time.Millisecond, trials: 2, atLeast: 1e-9, atMost: 1e9},
+			[]string{"100 clients come back at once: taken in a second", "CPU a client, lost and taken in",
+				"p99 of clients already there", "the same beside a storm on a bare loop"}},
+		{"refusal", refusal{clients: 200, trials: 1, atMost: 1e9}, []string{"CPU a refusal"}},
+		{"drain", departure{clients: 60, rate: 10, delay: 100 * time.Millisecond, period: time.Second, trials: 1, atMost: 1e9},
+			[]string{"drain of 60 clients: closed in the fullest second", "from the first close to the last"}},
 		{"outage", bystanders{live: few, backlog: 3000, window: 300 * time.Millisecond, trials: 1, atMost: 1e9},
 			[]string{"p99 while another node catches up", "the same beside a bare program's catching up"}},
 	} {

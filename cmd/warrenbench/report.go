@@ -87,7 +87,7 @@ func thisMachine(descriptors int) machine {
 const legend = `Median (min – max) of the trials; server and yardstick take turns, the ratio is of each pair.
 Yardsticks: one thread that accepts, reads a head, answers a fixed 101; and writes one fixed frame to each socket.
 Through RabbitMQ: a program that publishes with confirms and consumes. Of replays: the same server while nothing is replayed.
-Of the JSON protocol: raw clients of the same server.
+Of the JSON protocol: raw clients of the same server. Of a drain: an even share. Of HAProxy: the tutorial's plain form.
 CPU: user and system time of all threads, from the process's CPU clock (nanoseconds).
 Allocations are counted inside the package: go test -run '^$' -bench . -benchmem ./gateway
 `

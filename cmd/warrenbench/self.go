@@ -17,6 +17,7 @@ import (
 // load that is measured.
 var programs = map[string]func(args []string, out io.Writer) error{
 	bareCommand:   runBare,
+	crowdCommand:  runCrowd,
 	rabbitCommand: runRabbit,
 	resumeCommand: runResume,
 }

@@ -30,6 +30,8 @@ type target struct {
 	path string
 	json bool  // clients ask for the JSON protocol
 	pids []int // whose CPU and memory count; none if unknown
+
+	process *process // if it is ours
 }
 
 // buildServer compiles the gateway into dir. It must run inside the module.
@@ -65,16 +67,16 @@ func startServer(ctx context.Context, binary, dir, settings string, stderr io.Wr
 	if err != nil {
 		return t, nil, err
 	}
-	t.pids = []int{p.pid()}
+	t.pids, t.process = []int{p.pid()}, p
 	if err := t.awaitUpgrade(ctx, p); err != nil {
 		return t, nil, errors.Join(fmt.Errorf("start %s: %w", binary, err), p.kill())
 	}
 	return t, p, nil
 }
 
-// terminate stops a server as an operator would.
+// terminate stops a server at once: SIGTERM would have it drain.
 func terminate(p *process) error {
-	return p.stop(func() error { return p.cmd.Process.Signal(syscall.SIGTERM) })
+	return p.stop(func() error { return p.cmd.Process.Signal(syscall.SIGINT) })
 }
 
 // freePort picks a loopback port. Another program may take it before the
