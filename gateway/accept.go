@@ -12,7 +12,6 @@ import (
 // Once a shard has accepted acceptMost connections, clients are served again; and
 // as long as some are delivered to, it rests for acceptMillis first. So a storm of
 // newcomers leaves them, and those who write to them, time on the processors.
-// (Without the rest their p99 in a storm was half as much again, measured.)
 // Newcomers wait in the listener's backlog, which is emptied at 10,000 a second a
 // shard.
 const (

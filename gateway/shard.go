@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// pollBatch is how many events are taken at once: handshakes take some 20 µs
-	// each, and deliveries wait for them.
-	pollBatch = 32
+	// pollBatch is how many events are taken at once. Many: what many publishers
+	// send in one round goes out in one write a client.
+	pollBatch = 256
 
 	// sweepWrites is how many deliveries are written before the poller is
 	// asked again, so that pings and new clients don't wait for a large round.
