@@ -9,7 +9,7 @@ SHELL       := bash
 export GOFLAGS := $(GOFLAGS) -buildvcs=false
 
 VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || true)
-FUZZTIME  ?= 100000x
+FUZZTIME  ?= 50000x
 BENCHARGS ?=
 SOAKTIME  ?= 30m
 SOAKARGS  ?=
@@ -40,7 +40,7 @@ soak: setup ## do random harm to two gateways for SOAKTIME (30m) and judge what 
 	@go build -o bin/soak ./internal/soak
 	@exec bin/soak -time $(SOAKTIME) $(SOAKARGS) # not by go run, which calls every interrupt an error
 
-fuzz: ## run each fuzz target FUZZTIME (100000x) times, or as long
+fuzz: ## run each fuzz target FUZZTIME (50000x) times, or as long
 	@./scripts/fuzz.sh $(FUZZTIME)
 
 lint: ## gofmt, vet, staticcheck, go.mod

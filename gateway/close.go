@@ -80,7 +80,7 @@ func (s *shard) shut(c *client, code ws.StatusCode, reason string, rest remainde
 // lastWords is what a client is written last.
 func lastWords(c *client, code ws.StatusCode, reason string) []byte {
 	if c.enc == eventStream {
-		return []byte(": " + reason + "\n\n")
+		return lastEvents(reason)
 	}
 	return frame.AppendClose(nil, code, reason)
 }

@@ -151,6 +151,9 @@ func TestDrainEmpty(t *testing.T) {
 	stream.event() // where it is
 	stream.event()
 	stream.stops("the node drains: come back now")
+	if stream.retry != "100" {
+		t.Errorf("retry: %q", stream.retry) // of its own it would be a second at least
+	}
 	awaitPhase(t, n, gateway.Empty)
 	if passed := time.Since(began); passed < 290*time.Millisecond {
 		t.Errorf("the last was closed after %v, before the period's end", passed)

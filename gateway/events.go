@@ -17,6 +17,9 @@ const pathEvents = "/sse"
 const (
 	retryLeast = 1000
 	retryMore  = 4000
+
+	// retryMoved is for those of a node that drains, which spreads them itself.
+	retryMoved = 100
 )
 
 // stream answers a request for server-sent events (WHATWG HTML, 9.2). It is
@@ -102,6 +105,15 @@ func (s *shard) appendEventsHead(b []byte, head request.Head) []byte {
 	}
 	b = append(b, "\r\n"...)
 	return eventstream.AppendRetry(b, retryLeast+rand.IntN(retryMore))
+}
+
+// lastEvents ends a stream, with a comment that says why.
+func lastEvents(reason string) (b []byte) {
+	if reason == reasonMove {
+		b = eventstream.AppendRetry(b, retryMoved)
+	}
+	b = append(b, ": "...)
+	return append(append(b, reason...), "\n\n"...)
 }
 
 // visitEvents keeps an event stream alive, and gives it up when its client takes

@@ -4,7 +4,7 @@
 # A count by default: up to Go 1.26 the end of a duration may count as a failure,
 # "context deadline exceeded", without an input that fails (golang.org/issue/75804).
 set -euo pipefail
-most=${1:-100000x}
+most=${1:-50000x}
 
 # go test -list prints the names, then "ok <package> <time>" behind them.
 targets=$(go test -list '^Fuzz' ./... | awk '

@@ -14,7 +14,7 @@ import (
 // HAProxy learns from the nodes' agents how full they are, and that they leave.
 func TestAgent(t *testing.T) {
 	const capacity = 10
-	f := newFront(t, "", "drain: {delay: 60s, timeout: 120s}\n", capacity) // no drain gets further here
+	f := newFront(t, haproxytest.Plain, "", "drain: {delay: 60s, timeout: 120s}\n", capacity) // no drain gets further here
 	node, proxy := f.nodes[0], f.proxy
 	one := func(what string, is func(haproxytest.Server) bool) {
 		t.Helper()

@@ -23,12 +23,15 @@ type front struct {
 
 // newFront returns once both nodes are ready, and HAProxy knows. config is the
 // nodes', but for what they tell HAProxy: that they are full at capacity clients,
-// if that isn't 0.
-func newFront(t *testing.T, amqpURL, config string, capacity int) *front {
+// if that isn't 0; and for what the form of its configuration asks of them.
+func newFront(t *testing.T, form haproxytest.Form, amqpURL, config string, capacity int) *front {
 	t.Helper()
 	f := &front{}
+	if form == haproxytest.Production {
+		config += "proxy: {protocol: true, trusted: [127.0.0.1]}\n"
+	}
 	// Here all clients come from one address, and back soon.
-	o := haproxytest.Options{Env: []string{haproxy.EnvConnRate + "=100000"}}
+	o := haproxytest.Options{Form: form, Env: []string{haproxy.EnvConnRate + "=100000"}}
 	for i, name := range []string{"one", "two"} {
 		agent, err := port.Reserve()
 		rigtest.Check(t, err)
@@ -51,13 +54,15 @@ func newFront(t *testing.T, amqpURL, config string, capacity int) *front {
 func (f *front) other(i int) *rigtest.Node { return f.nodes[1-i] }
 
 // Both nodes are stopped and started again behind HAProxy, one after the other,
-// with 500 clients there that are sent messages all the time. Those who are told
-// to move are back at once, at the first attempt, and nobody lacks a message.
+// with 500 clients there, and event streams, that are sent messages all the time,
+// over TLS. Those who are told to move are back at once, at the first attempt, and
+// nobody lacks a message.
 func TestRollingRestartUnnoticed(t *testing.T) {
-	const nomads = 500
+	const nomads, wanderers = 500, 20
 	b := rigtest.Broker(t)
-	f := newFront(t, b.URL(), keeps+"drain: {delay: 2s, period: 3s}\n", 0)
-	camp := rigtest.NewCamp(t, b, f.proxy.Addr(), 100*time.Millisecond, rig.CampOptions{Nomads: nomads, Talkers: 5, Pace: time.Second})
+	f := newFront(t, haproxytest.Production, b.URL(), keeps+"drain: {delay: 2s, period: 3s}\n", 0)
+	camp := rigtest.NewCamp(t, b, f.proxy.Addr(), 100*time.Millisecond, rig.CampOptions{TLS: f.proxy.TLS(), Nomads: nomads, Talkers: 5, Pace: time.Second})
+	streams := wander(t, f.proxy, wanderers)
 	camp.AwaitNew(5)
 	due := 0 // moves
 	for i, n := range f.nodes {
@@ -82,6 +87,7 @@ func TestRollingRestartUnnoticed(t *testing.T) {
 	rigtest.WantTold(t, moves, rig.Restarts, "the node drains: come back now")
 	rigtest.WantTaken(t, moves)
 	rigtest.WantSoon(t, moves, time.Second, f.pulse)
+	wantHome(t, streams, append(camp.Sources(), camp.Program), time.Second, f.pulse)
 }
 
 // A node is killed behind HAProxy. Its clients come back at once, and are on the
@@ -89,8 +95,8 @@ func TestRollingRestartUnnoticed(t *testing.T) {
 func TestKillUnnoticed(t *testing.T) {
 	const nomads = 100
 	b := rigtest.Broker(t)
-	f := newFront(t, b.URL(), keeps, 0)
-	camp := rigtest.NewCamp(t, b, f.proxy.Addr(), 10*time.Millisecond, rig.CampOptions{Nomads: nomads})
+	f := newFront(t, haproxytest.Production, b.URL(), keeps, 0)
+	camp := rigtest.NewCamp(t, b, f.proxy.Addr(), 10*time.Millisecond, rig.CampOptions{TLS: f.proxy.TLS(), Nomads: nomads})
 	camp.AwaitNew(5)
 	killed := f.nodes[0]
 	there := camp.On(killed)
@@ -128,7 +134,7 @@ func TestDrainByHand(t *testing.T) {
 		period = 3 * time.Second
 	)
 	b := rigtest.Broker(t)
-	f := newFront(t, b.URL(), keeps+fmt.Sprintf("drain: {delay: 2s, period: %v}\n", period), 0)
+	f := newFront(t, haproxytest.Plain, b.URL(), keeps+fmt.Sprintf("drain: {delay: 2s, period: %v}\n", period), 0)
 	camp := rigtest.NewCamp(t, b, f.proxy.Addr(), 100*time.Millisecond, rig.CampOptions{Nomads: nomads, Talkers: 5, Pace: time.Second})
 	camp.AwaitNew(5)
 	seen := 0 // moves

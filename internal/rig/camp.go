@@ -2,6 +2,7 @@ package rig
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"sync"
@@ -26,7 +27,8 @@ type Camp struct {
 
 // CampOptions says who camps, and where.
 type CampOptions struct {
-	Addr    string // of the proxy
+	Addr    string      // of the proxy
+	TLS     *tls.Config // nil if it has none
 	Channel string
 	Nomads  int
 	Talkers int           // of these
@@ -41,7 +43,7 @@ func Settle(ctx context.Context, o CampOptions) (*Camp, error) {
 	c := &Camp{Order: NewOrder(), o: o, talks: map[*Talk]bool{}}
 	c.ctx, c.kill = context.WithCancel(context.Background())
 	clients, err := several(o.Nomads, func() (*Client, error) {
-		return dial(ctx, o.Addr, "the proxy", "/ws/"+o.Channel, ClientOptions{JSON: true, Order: c.Order, Limit: o.Limit})
+		return dial(ctx, o.Addr, "the proxy", "/ws/"+o.Channel, ClientOptions{JSON: true, TLS: o.TLS, Order: c.Order, Limit: o.Limit})
 	})
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package rig
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -60,6 +61,9 @@ type ClientOptions struct {
 	// JSON is for the JSON protocol, on the channel that the path names.
 	JSON bool
 
+	// TLS, if it isn't nil, is for wss.
+	TLS *tls.Config
+
 	// After is a client that is done, and that this one is judged together
 	// with, as if it were one that was never cut off. Its Order counts.
 	After *Client
@@ -106,13 +110,19 @@ func dial(ctx context.Context, addr, whom, path string, o ClientOptions) (*Clien
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s: %w", whom, err)
 	}
+	who := conn.LocalAddr()
+	if o.TLS != nil {
+		if conn, err = secure(ctx, conn, addr, o.TLS); err != nil {
+			return nil, fmt.Errorf("connecting to %s: %w", whom, err)
+		}
+	}
 	c := &Client{
 		conn:  conn,
 		in:    bufio.NewReaderSize(conn, window),
 		order: follower{Order: o.Order, next: o.Place},
 		done:  make(chan struct{}),
 	}
-	c.Who = fmt.Sprintf("client %s of %s", conn.LocalAddr(), whom)
+	c.Who = fmt.Sprintf("client %s of %s", who, whom)
 	if o.JSON {
 		c.typed = newTyped(path)
 	}
@@ -129,6 +139,18 @@ func dial(ctx context.Context, addr, whom, path string, o ClientOptions) (*Clien
 		err = conn.SetDeadline(time.Now().Add(o.Limit))
 	}
 	return c, err
+}
+
+// secure begins TLS on conn, which it closes on error.
+func secure(ctx context.Context, conn net.Conn, addr string, config *tls.Config) (net.Conn, error) {
+	config = config.Clone()
+	config.ServerName, _, _ = net.SplitHostPort(addr)
+	secured := tls.Client(conn, config)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return secured, nil
 }
 
 func setBuffers(fd, size int) error {

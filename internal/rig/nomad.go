@@ -94,7 +94,7 @@ func (n *Nomad) dial(after *Client) (*Client, error) {
 	ctx, cancel := context.WithTimeout(n.camp.ctx, getTimeout)
 	defer cancel()
 	o := n.camp.o
-	return dial(ctx, o.Addr, "the proxy", "/ws/"+o.Channel+"?since="+after.typed.id, ClientOptions{JSON: true, After: after, Limit: o.Limit})
+	return dial(ctx, o.Addr, "the proxy", "/ws/"+o.Channel+"?since="+after.typed.id, ClientOptions{JSON: true, TLS: o.TLS, After: after, Limit: o.Limit})
 }
 
 // note keeps how the latest move goes. With client it is over.
