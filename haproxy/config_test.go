@@ -40,6 +40,7 @@ func TestConfigIsValid(t *testing.T) {
 			"defaults":         {string(content), []string{cert}},
 			"environment":      {string(content), everything},
 			"source addresses": {withSources(string(content)), []string{cert}},
+			"WebSockets apart": {withSocketsApart(string(content)), []string{cert}},
 		} {
 			t.Run(name+"/"+variant, func(t *testing.T) {
 				check(t, v.text, v.env)
