@@ -107,6 +107,9 @@ func (c *consumer) attachment(ctx context.Context, ep endpoint) (up time.Duratio
 	x.status.failed(&x.status.consume, err, time.Now())
 	detach(err)
 	<-published
+	if ctx.Err() != nil && f.marker == nil {
+		f.main.unbind(x.opts.Exchange)
+	}
 	return time.Since(f.began), err
 }
 

@@ -18,6 +18,9 @@ type proxy struct {
 	// What the broker says is changed so; set before the first connection.
 	rewrite func([]byte) []byte
 
+	// What nodes say goes through this, too; set before the first connection.
+	overhear func([]byte) []byte
+
 	mu     sync.Mutex
 	listen net.Listener // nil while connections are refused
 	pairs  []*pair      // in the order in which they came
@@ -108,7 +111,7 @@ func (p *proxy) serve(l net.Listener) {
 		p.pairs = append(p.pairs, c)
 		pace := p.pace
 		p.mu.Unlock()
-		p.wg.Go(func() { copyUnless(&c.deaf, b, node, nil, nil) })
+		p.wg.Go(func() { copyUnless(&c.deaf, b, node, p.overhear, nil) })
 		p.wg.Go(func() { copyUnless(new(atomic.Bool), node, b, p.rewrite, pace) })
 	}
 }

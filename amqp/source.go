@@ -59,6 +59,13 @@ func (s *source) bind(exchange string) error {
 	return nil
 }
 
+// unbind undoes bind, before the queue goes with its link: RabbitMQ (4.3 does) may
+// refuse other nodes' messages that are on their way to a queue that vanishes, and
+// what they send again is there twice for programs with queues of their own.
+func (s *source) unbind(exchange string) {
+	_ = s.ch.QueueUnbind(s.name, "", exchange, nil) // the link ends all the same
+}
+
 // isDirect says that d was sent straight to this queue.
 func (s *source) isDirect(d *amqp091.Delivery) bool {
 	return d.Exchange == "" && d.RoutingKey == s.name

@@ -31,6 +31,9 @@ func TestCluster(t *testing.T) {
 		}
 	}
 	persist(ctx, t, func() error { return publish(ctx, c.Nodes[0].URL(), "first") })
+	if err := c.Nodes[0].Sync(ctx); err != nil {
+		t.Fatal(err)
+	}
 	for i, n := range c.Nodes {
 		if err := n.Kill(); err != nil {
 			t.Fatal(err)

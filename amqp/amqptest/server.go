@@ -247,7 +247,9 @@ func (s *Server) Ctl(ctx context.Context, args ...string) (string, error) {
 // within seconds; a node killed before that may have a stream that is neither
 // there nor to be made anew.
 func (s *Server) Sync(ctx context.Context) error {
-	_, err := s.Ctl(ctx, "eval", "ok = mnesia:sync_log(), [ok = dets:sync(T) || T <- dets:all()], ok.")
+	_, err := s.Ctl(ctx, "eval",
+		// RabbitMQ 4 may keep what was declared without Mnesia.
+		"case mnesia:system_info(is_running) of yes -> ok = mnesia:sync_log(); no -> ok end, [ok = dets:sync(T) || T <- dets:all()], ok.")
 	return err
 }
 
