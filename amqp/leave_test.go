@@ -27,8 +27,9 @@ func TestLeavingUnbinds(t *testing.T) {
 	n.stop()
 	p.refuse()
 	p.wg.Wait() // both links have ended
-	// Class and method (AMQP 0-9-1, 1.7.2 and 1.4.2), at the end of a frame's head.
-	unbind := bytes.Index(said, append([]byte{0, 50, 0, 50, 0, 0}, byte(len(n.queue()))))
+	// Class, method, two bytes of no use and the queue's name (AMQP 0-9-1, 1.7.2.5);
+	// class and method (1.4.2.9).
+	unbind := bytes.Index(said, append([]byte{0, 50, 0, 50, 0, 0, byte(len(n.queue()))}, n.queue()...))
 	leave := bytes.LastIndex(said, []byte{0, 10, 0, 50})
 	if unbind < 0 || leave < unbind {
 		t.Errorf("queue.unbind is at %d of what the node said, connection.close at %d: %q", unbind, leave, said)

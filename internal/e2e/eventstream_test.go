@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"strings"
 	"testing"
@@ -18,6 +19,7 @@ import (
 // event is one of a stream of server-sent events (WHATWG HTML, 9.2.6).
 type event struct {
 	name, id, data string
+	retry          string // milliseconds
 }
 
 // eventStream is a client of server-sent events by hand.
@@ -58,25 +60,43 @@ func listenEvents(t *testing.T, url, lastID string) *eventStream {
 
 func (s *eventStream) read(ctx context.Context, body io.Reader) {
 	defer close(s.events)
-	var e event
-	for lines := bufio.NewScanner(body); lines.Scan(); {
-		field, value, _ := strings.Cut(lines.Text(), ": ")
-		switch field {
-		case "id":
-			e.id = value
-		case "event":
-			e.name = value
-		case "data":
-			e.data += value + "\n"
-		case "":
-			if e.data != "" {
-				select {
-				case s.events <- e:
-				case <-ctx.Done():
+	for e := range eventsOf(body) {
+		if e.data == "" {
+			continue
+		}
+		select {
+		case s.events <- e:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// eventsOf reads a stream to its end. Those without data are there, too: they set
+// the id or the time to come back.
+func eventsOf(body io.Reader) iter.Seq[event] {
+	return func(yield func(event) bool) {
+		var e event
+		for lines := bufio.NewScanner(body); lines.Scan(); {
+			field, value, _ := strings.Cut(lines.Text(), ": ")
+			switch field {
+			case "id":
+				e.id = value
+			case "event":
+				e.name = value
+			case "data":
+				e.data += value + "\n"
+			case "retry":
+				e.retry = value
+			case "":
+				if lines.Text() != "" {
+					continue // a comment
+				}
+				if !yield(e) {
 					return
 				}
+				e = event{id: e.id}
 			}
-			e = event{id: e.id}
 		}
 	}
 }

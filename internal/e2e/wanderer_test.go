@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -110,24 +109,25 @@ func (w *wanderer) listen(ctx context.Context, ended time.Time) (last bool, err 
 	if w.lastID != "" {
 		w.moves = append(w.moves, time.Since(ended))
 	}
-	for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
-		field, value, _ := strings.Cut(lines.Text(), ": ")
-		switch field {
-		case "id":
-			w.lastID = value
-		case "retry":
-			ms, err := strconv.Atoi(value)
+	for e := range eventsOf(answer.Body) {
+		if e.id != "" {
+			w.lastID = e.id
+		}
+		if e.retry != "" {
+			ms, err := strconv.Atoi(e.retry)
 			if err != nil {
 				return false, err
 			}
 			w.retry = time.Duration(ms) * time.Millisecond
-		case "event":
-			return false, fmt.Errorf("an event named %s", value)
-		case "data":
-			if value == rig.LastWord {
-				return true, nil
-			}
-			if err := w.Note([]byte(value)); err != nil {
+		}
+		text := strings.TrimSuffix(e.data, "\n")
+		switch {
+		case e.name != "":
+			return false, fmt.Errorf("an event named %s: %s", e.name, text)
+		case text == rig.LastWord:
+			return true, nil
+		case text != "":
+			if err := w.Note([]byte(text)); err != nil {
 				return false, err
 			}
 		}

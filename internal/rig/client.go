@@ -106,15 +106,13 @@ func dial(ctx context.Context, addr, whom, path string, o ClientOptions) (*Clien
 			return err
 		}
 	}
-	conn, err := d.DialContext(ctx, "tcp", addr)
+	connect := d.DialContext
+	if o.TLS != nil {
+		connect = (&tls.Dialer{NetDialer: &d, Config: o.TLS}).DialContext
+	}
+	conn, err := connect(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s: %w", whom, err)
-	}
-	who := conn.LocalAddr()
-	if o.TLS != nil {
-		if conn, err = secure(ctx, conn, addr, o.TLS); err != nil {
-			return nil, fmt.Errorf("connecting to %s: %w", whom, err)
-		}
 	}
 	c := &Client{
 		conn:  conn,
@@ -122,7 +120,7 @@ func dial(ctx context.Context, addr, whom, path string, o ClientOptions) (*Clien
 		order: follower{Order: o.Order, next: o.Place},
 		done:  make(chan struct{}),
 	}
-	c.Who = fmt.Sprintf("client %s of %s", who, whom)
+	c.Who = fmt.Sprintf("client %s of %s", conn.LocalAddr(), whom)
 	if o.JSON {
 		c.typed = newTyped(path)
 	}
@@ -139,18 +137,6 @@ func dial(ctx context.Context, addr, whom, path string, o ClientOptions) (*Clien
 		err = conn.SetDeadline(time.Now().Add(o.Limit))
 	}
 	return c, err
-}
-
-// secure begins TLS on conn, which it closes on error.
-func secure(ctx context.Context, conn net.Conn, addr string, config *tls.Config) (net.Conn, error) {
-	config = config.Clone()
-	config.ServerName, _, _ = net.SplitHostPort(addr)
-	secured := tls.Client(conn, config)
-	if err := secured.HandshakeContext(ctx); err != nil {
-		conn.Close()
-		return nil, err
-	}
-	return secured, nil
 }
 
 func setBuffers(fd, size int) error {
